@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kshim/xen.h - the hypervisor below the drivers: domains, the store, foreign mappings
+ *
+ * One machine holds both ends of every split device. Each end belongs to a domain:
+ *
+ *      XEN_DOM_BACK 0 (dom0)                        XEN_DOM_FRONT 1 (the guest)
+ *      event thread, watch thread                   event thread, watch thread
+ *              \______ event channels, xenstore, guest frames ______/
+ *
+ * The guest's frames are the machine's frames; dom0 reaches them only by a foreign mapping and keeps its own
+ * data elsewhere (kmalloc). Event channels are in <xen/events.h>, the store's client side in <xen/xenbus.h>.
+ *
+ * I1: a foreign mapping holds a reference to every frame in it, so the frames cannot be reused under it.
+ * I2: what a foreign mapping is asked for comes from the other domain and is checked: a number that is no
+ *     frame, or a frame that nobody owns, fails with -EINVAL and maps nothing.
+ *
+ * KSHIM: in Xen the calling domain is implied by the vcpu that makes the hypercall. Here both domains are
+ * threads of one process, so the calls name the domain (struct xen_domain).
+ */
+#pragma once
+
+#include <linux/types.h>
+#include <xen/xen.h>
+
+struct machine_initcall;
+struct pv_machine;
+struct xen_domain;
+
+constexpr domid_t XEN_DOM_BACK = 0;
+constexpr domid_t XEN_DOM_FRONT = 1;
+
+/* Starts both domains' event and watch threads and an empty store. Needs core and mm. */
+extern const struct machine_initcall xen_initcall;
+
+/* The domain of the current machine with this number, or null. Lives as long as the machine. */
+struct xen_domain *xen_domain(domid_t domid);
+domid_t xen_domid(const struct xen_domain *domain);
+
+/**
+ * xen_foreign_map - map frames of the guest, side by side
+ * @frames: guest frame numbers as the guest published them; copied before they are checked
+ * @nr: how many, at least 1
+ * @writable: false = a store through the mapping faults (the way a back end must map pixels)
+ *
+ * Context: may sleep. Return: the address, owned by the caller until xen_foreign_unmap(); or
+ * ERR_PTR(-EINVAL): a number which is no owned frame, or nr is 0; -ENOMEM.
+ */
+void *xen_foreign_map(const u64 *frames, unsigned int nr, bool writable);
+
+/* Ends the mapping and drops the frames' references. Accepts null and ERR_PTR. May sleep. */
+void xen_foreign_unmap(void *addr);
+
+/* Foreign mappings that exist now, and frames in them: for tests and for the leak check at exit. */
+struct xen_foreign_stats {
+	unsigned int mappings;
+	u64 frames;
+};
+void xen_foreign_stats(struct xen_foreign_stats *stats);

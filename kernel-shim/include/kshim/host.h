@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The seam between the kernel side and what it runs on.
+ *
+ * Everything in core/ (locks, wait queues, work queues, timers, kthreads, RCU callbacks, slab) is
+ * written once, on these functions. A host implements them:
+ *
+ *	host/threads	pthreads, futexes, the monotonic clock: what users run
+ *	host/explore	fibers, virtual time, a scheduler that chooses: what proves
+ *
+ * The host is bound when a file is compiled (KSHIM_EXPLORE), so the product pays nothing for it.
+ *
+ * I1. Sleeping happens in kshim_wait() and nowhere else.
+ * I2. A shared word is touched through <linux/atomic.h> or READ_ONCE/WRITE_ONCE, which announce
+ *     the access with kshim_point() before they make it.
+ * I3. Code of the kernel side asks for its thread and machine through kshim_self(), never through
+ *     a thread_local of its own: an explorer's fibers share one.
+ */
+#ifndef KSHIM_HOST_H
+#define KSHIM_HOST_H
+
+#include <linux/types.h>
+
+#ifndef KSHIM_EXPLORE
+#define KSHIM_EXPLORE 0
+#endif
+
+/* No deadline: sleep until woken. */
+#define KSHIM_FOREVER (~0ull)
+
+/* Nanoseconds since some moment; never goes back. Virtual under the explorer. */
+u64 kshim_now_ns(void);
+
+/**
+ * kshim_wait - sleep while *@word equals @expected
+ * @word: the word; compared and put to sleep on in one step, so a change before the sleep is seen
+ * @expected: the value that means "nothing to do yet"
+ * @deadline_ns: kshim_now_ns() time to give up at, or KSHIM_FOREVER
+ * @why: a string literal, shown for a thread that is stuck
+ *
+ * Return: 0 when woken or when the word differs (it may also return for no reason: look again),
+ * -ETIMEDOUT when the deadline passed.
+ */
+int kshim_wait(const u32 *word, u32 expected, u64 deadline_ns, const char *why);
+
+/**
+ * kshim_wake - wake up to @n threads that sleep on @word; INT_MAX wakes all
+ *
+ * Only the address is used, so the word may be gone already: at worst a later owner of the address
+ * is woken for no reason, which kshim_wait() permits.
+ */
+void kshim_wake(const u32 *word, int n);
+
+/* What the access after a kshim_point() is going to do. */
+enum kshim_point_kind {
+	KSHIM_LOAD,
+	KSHIM_STORE,
+	KSHIM_RMW,
+	KSHIM_FENCE,
+	KSHIM_YIELD, /* no access: others may run (cond_resched, cpu_relax) */
+};
+
+#if KSHIM_EXPLORE
+/* A point where another thread may be scheduled, before an access to @size bytes at @object. */
+void kshim_point(enum kshim_point_kind kind, const void *object, unsigned size);
+
+/* A choice of data among 0..@n-1 (which fault to inject, which waiter to wake). */
+int kshim_choose(int n, const char *what);
+
+/* Takes a freed block so that later accesses are noticed; false: the caller frees it now. */
+bool kshim_quarantine(void *block, size_t bytes);
+#else
+static inline void kshim_point(enum kshim_point_kind, const void *, unsigned) {}
+
+static inline int kshim_choose(int, const char *)
+{
+	return 0;
+}
+
+static inline bool kshim_quarantine(void *, size_t)
+{
+	return false;
+}
+#endif
+
+struct kshim_thread;
+
+/**
+ * kshim_thread_start - run @fn(@arg) in a new thread
+ * @name: copied; truncated to 15 bytes
+ *
+ * Return: the thread, which must be joined, or ERR_PTR(-EAGAIN) or ERR_PTR(-ENOMEM).
+ */
+struct kshim_thread *kshim_thread_start(const char *name, void (*fn)(void *), void *arg);
+
+/* Waits until @thread's function has returned and frees @thread. -EDEADLK for the caller itself. */
+int kshim_thread_join(struct kshim_thread *thread);
+
+/* The processor this runs on, and how many there are. The model's processors when exploring. */
+unsigned kshim_cpu(void);
+unsigned kshim_nr_cpus(void);
+
+/*
+ * Room in each thread for the kernel side's idea of it (struct task_struct, <linux/sched.h>).
+ * Zero when the thread starts, also in threads that this library did not start; exit_fn, when set,
+ * is called by the host as the thread's last act.
+ */
+#define KSHIM_SELF_BYTES 256
+
+struct kshim_self {
+	void *task; /* what `current` is; null: `storage` */
+	void (*exit_fn)(struct kshim_self *self);
+	alignas(16) unsigned char storage[KSHIM_SELF_BYTES];
+};
+
+#if KSHIM_EXPLORE
+struct kshim_self *kshim_self(void);
+#else
+extern __thread struct kshim_self kshim_self_of_thread;
+
+static inline struct kshim_self *kshim_self(void)
+{
+	return &kshim_self_of_thread;
+}
+#endif
+
+/* Makes the host call self->exit_fn when the calling thread ends. 0 or -errno. */
+int kshim_self_set_exit(void (*exit_fn)(struct kshim_self *self));
+
+/* The program is wrong and must not go on: aborts, or reports a violation with its schedule. */
+[[noreturn]] void kshim_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line for the outside when there is no machine to log it: standard error, or the trace. */
+void kshim_write_log(const char *line, size_t length);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fb_defio_vma.cc - deferred I/O for guest programs that map the framebuffer
+ *
+ * Programs map the *view*, pages of our own that start as copies of the frame; only a harvest carries bytes from
+ * the view into the frame. So the frame holds the old content to compare with, and rectangles are exact.
+ *
+ *      program's store --fault--> page_mkwrite: lock page, set dirty bit, kick ... PTE ... unlock
+ *      harvest, per dirty page:   lock page, write-protect, clear dirty bit, absorb view -> frame, unlock
+ *
+ * V1: with the page lock held, a page has a writable PTE only if its dirty bit is set. (Same statement, both
+ *     sides: the seed of all bugs in this code was a dirty record that did not agree with the PTEs.)
+ * V2: dirty bit set => a run of the worker is pending, or a harvest is on its way to the page.
+ * V3: protecting comes before reading: a store that the copy misses will fault.
+ * V4: reading never dirties.
+ * V5: a page of the view lives from its first fault until no VMA is left.
+ *
+ * The dirty bits belong to the pages and not to the VMAs: two mappings of one page have one bit (a list was once
+ * entered twice here), and what a program stored before it unmapped is still there.
+ *
+ * Locks: vmas->map_lock (mutex, outermost) makes "the first VMA comes" and "the last one goes" whole;
+ *     vmas->lock (mutex, short) guards pages[]. Orders: map_lock -> defio lock -> vmas->lock;
+ *     mmap_lock -> vmas->lock; defio lock -> page lock -> i_mmap_rwsem. vmas->lock and the page lock are never
+ *     held together.
+ * KSHIM: Linux maps the frame itself and has no view, so a program's store is in the frame at once and cannot be
+ * compared with anything. What the driver draws into the frame is seen by programs that map it later.
+ */
+#include "video/damage.h"
+#include "video/fb_defio_private.h"
+
+#include <kshim/mutant.h>
+#include <linux/bitmap.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/printk.h>
+#include <linux/rmap.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+struct fb_defio_vmas {
+	struct fb_defio_mapping defio_mapping;
+	struct fb_info *info; /* owns us */
+	struct address_space mapping;
+	unsigned long nr_pages; /* of the frame; constant */
+	unsigned long *dirty;   /* atomic bits; set only with the page's lock held */
+
+	struct mutex map_lock;
+	unsigned int nr_vmas __guarded_by(map_lock);
+
+	struct mutex lock;
+	struct page **pages __guarded_by(lock); /* null: not faulted yet */
+	bool gone __guarded_by(lock);           /* zapped: the device went away */
+
+	atomic64_t read_faults, write_faults, pages_harvested;
+};
+
+static struct fb_defio_vmas *vma_owner(struct vm_area_struct *vma)
+{
+	return (struct fb_defio_vmas *)vma->vm_private_data;
+}
+
+/* The page of the view with a reference; made from the frame when it is not there yet. */
+static struct page *get_view_page(struct fb_defio_vmas *vmas, pgoff_t index)
+{
+	guard(mutex)(&vmas->lock);
+	if (vmas->gone || index >= vmas->nr_pages)
+		return ERR_PTR(-EFAULT);
+	struct page *page = vmas->pages[index];
+
+	if (!page) {
+		page = alloc_page(GFP_KERNEL);
+		if (!page)
+			return ERR_PTR(-ENOMEM);
+		memcpy(page_address(page), vmas->info->screen_buffer + (index << PAGE_SHIFT),
+		       PAGE_SIZE);
+		page->mapping = &vmas->mapping;
+		page->index = index;
+		vmas->pages[index] = page;
+	}
+	get_page(page);
+	return page;
+}
+
+static vm_fault_t fb_defio_fault(struct vm_fault *vmf)
+{
+	struct fb_defio_vmas *vmas = vma_owner(vmf->vma);
+	struct page *page = get_view_page(vmas, vmf->pgoff);
+
+	if (IS_ERR(page))
+		return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	if (!(vmf->flags & FAULT_FLAG_WRITE))
+		atomic64_inc(&vmas->read_faults);
+	vmf->page = page;
+	return 0;
+}
+
+static vm_fault_t fb_defio_mkwrite(struct vm_fault *vmf)
+{
+	struct fb_defio_vmas *vmas = vma_owner(vmf->vma);
+	struct page *page = vmf->page;
+
+	lock_page(page);
+	if (page->mapping != &vmas->mapping) {
+		unlock_page(page);
+		return VM_FAULT_SIGBUS;
+	}
+	set_bit(page->index, vmas->dirty);
+	atomic64_inc(&vmas->write_faults);
+	/* After the bit: a run which came before it would have found nothing. */
+	fb_defio_kick(vmas->info);
+	/*
+	 * Mutant: the first xenfb (bug 219787) recorded the fault and let go; the PTE came later, and a worker
+	 * between the two cleared the record of a page that then became writable.
+	 */
+	if (KSHIM_MUTANT(defio_nopage_zap)) {
+		unlock_page(page);
+		return 0;
+	}
+	return VM_FAULT_LOCKED;
+}
+
+/* Carries one dirty page into the frame. */
+static void harvest_page(struct fb_defio_vmas *vmas, pgoff_t index)
+{
+	size_t offset = index << PAGE_SHIFT;
+	struct page *page;
+
+	scoped_guard(mutex, &vmas->lock)
+		page = vmas->pages[index];
+	if (WARN_ON(!page))
+		return;
+
+	/* Mutant: the first xenfb's worker zapped with no page lock, and never waited for a fault. */
+	if (KSHIM_MUTANT(defio_nopage_zap)) {
+		clear_bit(index, vmas->dirty);
+		unmap_mapping_range(&vmas->mapping, offset, PAGE_SIZE);
+		fb_damage_absorb(vmas->info, offset, page_address(page), PAGE_SIZE);
+		return;
+	}
+	/* Mutant: a conversion to folio-less write protection dropped the lock on this side only (2025). */
+	if (!KSHIM_MUTANT(defio_no_page_lock))
+		lock_page(page);
+	/* Mutant: what is stored between reading and protecting is neither copied nor noticed. */
+	if (KSHIM_MUTANT(defio_clear_before_protect)) {
+		clear_bit(index, vmas->dirty);
+		fb_damage_absorb(vmas->info, offset, page_address(page), PAGE_SIZE);
+		page_mkclean(page);
+	} else {
+		page_mkclean(page);
+		clear_bit(index, vmas->dirty);
+		fb_damage_absorb(vmas->info, offset, page_address(page), PAGE_SIZE);
+	}
+	if (!KSHIM_MUTANT(defio_no_page_lock))
+		unlock_page(page);
+	atomic64_inc(&vmas->pages_harvested);
+}
+
+static bool fb_defio_vma_harvest(struct fb_defio_mapping *mapping)
+{
+	struct fb_defio_vmas *vmas = container_of(mapping, struct fb_defio_vmas, defio_mapping);
+
+	for (unsigned long base = 0; base < vmas->nr_pages; base += BITS_PER_LONG) {
+		unsigned long word = READ_ONCE(vmas->dirty[base / BITS_PER_LONG]);
+
+		for (; word; word &= word - 1)
+			harvest_page(vmas, base + __ffs(word));
+	}
+	/* A page that becomes dirty from now on kicks. */
+	return false;
+}
+
+static void fb_defio_vma_zap(struct fb_defio_mapping *mapping)
+{
+	struct fb_defio_vmas *vmas = container_of(mapping, struct fb_defio_vmas, defio_mapping);
+
+	scoped_guard(mutex, &vmas->lock)
+		vmas->gone = true;
+	/* No page is added any more. Whoever is installing one has the lock and will be unmapped below. */
+	for (unsigned long index = 0; index < vmas->nr_pages; index++) {
+		struct page *page;
+
+		scoped_guard(mutex, &vmas->lock)
+			page = vmas->pages[index];
+		if (!page)
+			continue;
+		lock_page(page);
+		page->mapping = nullptr;
+		unlock_page(page);
+	}
+	unmap_mapping_range(&vmas->mapping, 0, 0);
+}
+
+static const struct fb_defio_mapping_ops fb_defio_vma_mapping_ops = {
+	.name = "guest programs",
+	.kind = FB_DEFIO_GUEST,
+	.harvest = fb_defio_vma_harvest,
+	.zap = fb_defio_vma_zap,
+};
+
+static void drop_view(struct fb_defio_vmas *vmas)
+{
+	guard(mutex)(&vmas->lock);
+	for (unsigned long index = 0; index < vmas->nr_pages; index++) {
+		if (!vmas->pages[index])
+			continue;
+		put_page(vmas->pages[index]);
+		vmas->pages[index] = nullptr;
+		clear_bit(index, vmas->dirty);
+	}
+}
+
+static void fb_defio_vma_close(struct vm_area_struct *vma)
+{
+	struct fb_defio_vmas *vmas = vma_owner(vma);
+
+	guard(mutex)(&vmas->map_lock);
+	if (--vmas->nr_vmas > 0)
+		return;
+	fb_defio_remove_mapping(vmas->info, &vmas->defio_mapping);
+	drop_view(vmas);
+}
+
+static const struct vm_operations_struct fb_defio_vm_ops = {
+	.open = nullptr,
+	.close = fb_defio_vma_close,
+	.fault = fb_defio_fault,
+	.page_mkwrite = fb_defio_mkwrite,
+};
+
+int fb_defio_mmap(struct fb_info *info, struct file *file, struct vm_area_struct *vma)
+{
+	struct fb_defio_vmas *vmas = info->defio ? info->defio->vmas : nullptr;
+	unsigned long nr = (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
+
+	if (!vmas)
+		return -ENODEV;
+	if (vma->vm_pgoff > vmas->nr_pages || nr > vmas->nr_pages - vma->vm_pgoff)
+		return -EINVAL;
+	guard(mutex)(&vmas->map_lock);
+	if (vmas->nr_vmas == 0) {
+		int err = fb_defio_add_mapping(info, &vmas->defio_mapping);
+
+		if (err)
+			return err;
+	}
+	vmas->nr_vmas++;
+	vma->vm_ops = &fb_defio_vm_ops;
+	vma->vm_private_data = vmas;
+	return 0;
+}
+
+struct address_space *fb_defio_address_space(struct fb_info *info)
+{
+	return info->defio ? &info->defio->vmas->mapping : nullptr;
+}
+
+void fb_defio_vma_stats(struct fb_info *info, struct fb_defio_vma_stats *stats)
+{
+	*stats = {};
+	if (!info->defio)
+		return;
+	struct fb_defio_vmas *vmas = info->defio->vmas;
+
+	stats->read_faults = (u64)atomic64_read(&vmas->read_faults);
+	stats->write_faults = (u64)atomic64_read(&vmas->write_faults);
+	stats->pages_harvested = (u64)atomic64_read(&vmas->pages_harvested);
+}
+
+struct fb_defio_vmas *fb_defio_vmas_alloc(struct fb_info *info)
+{
+	struct fb_defio_vmas *vmas = (struct fb_defio_vmas *)kzalloc(sizeof(*vmas), GFP_KERNEL);
+
+	if (!vmas)
+		return nullptr;
+	vmas->info = info;
+	vmas->nr_pages = info->screen_size >> PAGE_SHIFT;
+	vmas->defio_mapping.ops = &fb_defio_vma_mapping_ops;
+	mutex_init(&vmas->map_lock);
+	mutex_init(&vmas->lock);
+	address_space_init(&vmas->mapping, vmas);
+	vmas->dirty = bitmap_zalloc((unsigned int)vmas->nr_pages, GFP_KERNEL);
+	if (!vmas->dirty)
+		goto free_vmas;
+	scoped_guard(mutex, &vmas->lock) {
+		vmas->pages = (struct page **)kvcalloc(vmas->nr_pages, sizeof(struct page *),
+						       GFP_KERNEL);
+		if (vmas->pages)
+			return vmas;
+	}
+	bitmap_free(vmas->dirty);
+free_vmas:
+	kfree(vmas);
+	return nullptr;
+}
+
+void fb_defio_vmas_free(struct fb_defio_vmas *vmas)
+{
+	/* Every VMA held a file and every file a reference to the fb_info: none is left. */
+	bitmap_free(vmas->dirty);
+	scoped_guard(mutex, &vmas->lock)
+		kvfree(vmas->pages);
+	kfree(vmas);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * linux/mm_types.h - a page, an address space and what is mapped in it
+ */
+#pragma once
+
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+struct address_space;
+struct file;
+struct mmu_area;
+struct page;
+struct vm_area_struct;
+
+/*
+ * One per frame of guest memory, in one array. A free page belongs to the allocator; an allocated one to
+ * whoever holds references.
+ */
+struct page {
+	/* Bits PG_*. A word of 32 bits, since threads sleep on it. */
+	u32 flags;
+	atomic_t _refcount; /* 0: free */
+	/* Set by the owner of a page that VMAs map; protected by the page lock. */
+	struct address_space *mapping;
+	pgoff_t index;        /* in mapping, pages */
+	unsigned long private_data; /* the owner's; the order of a free block */
+	struct list_head lru; /* the owner's; in a free list while free */
+};
+
+enum pageflags {
+	PG_locked = 1u << 0,
+	PG_waiters = 1u << 1, /* somebody sleeps on flags */
+	PG_buddy = 1u << 2,   /* first page of a free block */
+	PG_poisoned = 1u << 3, /* free and filled with the poison */
+};
+
+typedef unsigned int vm_fault_t;
+
+struct vm_fault {
+	struct vm_area_struct *vma;
+	unsigned int flags; /* FAULT_FLAG_* */
+	unsigned long address;
+	pgoff_t pgoff; /* in the file: vm_pgoff is added already */
+	struct page *page;
+};
+
+struct vm_operations_struct {
+	void (*open)(struct vm_area_struct *vma);
+	/* The VMA is gone from its mm and from the address_space. May sleep; no lock is held. */
+	void (*close)(struct vm_area_struct *vma);
+	/* vmf->page = the page of vmf->pgoff with a reference. Return: 0 or VM_FAULT_*. May sleep. */
+	vm_fault_t (*fault)(struct vm_fault *vmf);
+	/*
+	 * vmf->page is about to become writable. Return: VM_FAULT_LOCKED with the page locked, and then it
+	 * stays locked until the PTE is installed; or VM_FAULT_SIGBUS.
+	 */
+	vm_fault_t (*page_mkwrite)(struct vm_fault *vmf);
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_flags; /* VM_* */
+	pgoff_t vm_pgoff;       /* page of the file at vm_start */
+	struct mm_struct *vm_mm;
+	struct file *vm_file; /* with a reference */
+	const struct vm_operations_struct *vm_ops;
+	void *vm_private_data;
+	struct list_head mm_node;     /* protected by mm->mmap_lock */
+	struct list_head shared_node; /* protected by mapping->i_mmap_rwsem */
+	struct mmu_area *area;        /* the addresses */
+	bool unmapped; /* protected by mm->mmap_lock: faults fail from now on */
+};
+
+/* How the faults of a guest program reach the kernel side (<kshim/mmu.h>). */
+enum mmu_delivery {
+	MMU_DELIVER_INLINE,   /* userfaultfd, in the faulting thread */
+	MMU_DELIVER_HANDLER,  /* userfaultfd, in a handler thread: system calls may touch the range */
+	MMU_DELIVER_MPROTECT, /* mprotect and SIGSEGV, in the faulting thread */
+};
+
+/* A guest program's address space. */
+struct mm_struct {
+	refcount_t mm_users;
+	struct rw_semaphore mmap_lock;
+	struct list_head vmas __guarded_by(mmap_lock);
+	enum mmu_delivery delivery; /* of VMAs made from now on; set by the owner */
+};

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mmap.cc - address spaces of guest programs
+ *
+ * A VMA owns one mmu_area, a range of real addresses whose accesses fault until a page is installed.
+ *
+ *      vm_mmap:   area -> file's mmap() -> on the address_space's list -> on the mm's list
+ *      vm_munmap: marked, off both lists -> faults in flight have ended, addresses gone -> close() -> fput()
+ *
+ * While a VMA is marked, faults in its area fail; those which were in flight are waited for when the area is
+ * destroyed, without any lock of ours, since they may be waiting for mmap_lock.
+ *
+ * Lock order: mmap_lock -> i_mmap_rwsem. close() and fput() run with no lock: they flush and sleep.
+ */
+#include "mm_internal.h"
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+
+static const struct mmu_area_ops mm_area_ops = {
+	.fault = mm_handle_fault,
+};
+
+struct mm_struct *mm_alloc(void)
+{
+	struct mm_struct *mm = (struct mm_struct *)kzalloc(sizeof(*mm), GFP_KERNEL);
+
+	if (!mm)
+		return nullptr;
+	refcount_set(&mm->mm_users, 1);
+	init_rwsem(&mm->mmap_lock);
+	mm->delivery = MMU_DELIVER_INLINE;
+	guard(rwsem_write)(&mm->mmap_lock);
+	INIT_LIST_HEAD(&mm->vmas);
+	return mm;
+}
+
+void mmget(struct mm_struct *mm)
+{
+	refcount_inc(&mm->mm_users);
+}
+
+static void detach_vma(struct mm_struct *mm, struct vm_area_struct *vma)
+	__must_hold(&mm->mmap_lock)
+{
+	struct address_space *mapping = vma->vm_file->f_mapping;
+
+	vma->unmapped = true;
+	list_del_init(&vma->mm_node);
+	guard(rwsem_write)(&mapping->i_mmap_rwsem);
+	list_del_init(&vma->shared_node);
+}
+
+static void destroy_vma(struct vm_area_struct *vma)
+{
+	mmu_area_destroy(vma->area);
+	if (vma->vm_ops->close)
+		vma->vm_ops->close(vma);
+	fput(vma->vm_file);
+	kfree(vma);
+}
+
+void mmput(struct mm_struct *mm)
+{
+	if (!mm || !refcount_dec_and_test(&mm->mm_users))
+		return;
+	for (;;) {
+		struct vm_area_struct *vma;
+
+		scoped_guard(rwsem_write, &mm->mmap_lock) {
+			vma = list_first_entry_or_null(&mm->vmas, struct vm_area_struct, mm_node);
+			if (vma)
+				detach_vma(mm, vma);
+		}
+		if (!vma)
+			break;
+		destroy_vma(vma);
+	}
+	kfree(mm);
+}
+
+static unsigned long prot_to_vm_flags(unsigned long prot)
+{
+	unsigned long vm_flags = VM_SHARED;
+
+	if (prot & (PROT_READ | PROT_WRITE))
+		vm_flags |= VM_READ;
+	if (prot & PROT_WRITE)
+		vm_flags |= VM_WRITE;
+	return vm_flags;
+}
+
+static int attach_vma(struct vm_area_struct *vma)
+{
+	struct address_space *mapping;
+	int err = vma->vm_file->f_op->mmap(vma->vm_file, vma);
+
+	if (err)
+		return err;
+	mapping = vma->vm_file->f_mapping;
+	if (WARN_ON(!mapping || !vma->vm_ops || !vma->vm_ops->fault))
+		return -ENODEV;
+	guard(rwsem_write)(&vma->vm_mm->mmap_lock);
+	list_add_tail(&vma->mm_node, &vma->vm_mm->vmas);
+	guard(rwsem_write)(&mapping->i_mmap_rwsem);
+	list_add_tail(&vma->shared_node, &mapping->i_mmap);
+	return 0;
+}
+
+unsigned long vm_mmap(struct mm_struct *mm, struct file *file, unsigned long len,
+		      unsigned long prot, unsigned long flags, unsigned long offset)
+{
+	struct vm_area_struct *vma;
+	int err;
+
+	if (len == 0 || PAGE_ALIGN(len) < len || !PAGE_ALIGNED(offset) || !(flags & MAP_SHARED))
+		return (unsigned long)-EINVAL;
+	if (!file->f_op->mmap)
+		return (unsigned long)-ENODEV;
+	vma = (struct vm_area_struct *)kzalloc(sizeof(*vma), GFP_KERNEL);
+	if (!vma)
+		return (unsigned long)-ENOMEM;
+	vma->vm_mm = mm;
+	vma->vm_flags = prot_to_vm_flags(prot);
+	vma->vm_pgoff = offset >> PAGE_SHIFT;
+	vma->vm_file = get_file(file);
+	INIT_LIST_HEAD(&vma->mm_node);
+	INIT_LIST_HEAD(&vma->shared_node);
+
+	vma->area = mmu_area_create(PAGE_ALIGN(len), mm->delivery, &mm_area_ops, vma);
+	if (IS_ERR(vma->area)) {
+		err = PTR_ERR_OR_ZERO(vma->area);
+		goto put_file;
+	}
+	vma->vm_start = mmu_area_start(vma->area);
+	vma->vm_end = vma->vm_start + PAGE_ALIGN(len);
+	err = attach_vma(vma);
+	if (err)
+		goto destroy_area;
+	return vma->vm_start;
+
+destroy_area:
+	mmu_area_destroy(vma->area);
+put_file:
+	fput(vma->vm_file);
+	kfree(vma);
+	return (unsigned long)(long)err;
+}
+
+static struct vm_area_struct *find_exact(struct mm_struct *mm, unsigned long addr,
+					 unsigned long len) __must_hold(&mm->mmap_lock)
+{
+	struct vm_area_struct *vma;
+
+	list_for_each_entry(vma, &mm->vmas, mm_node) {
+		if (vma->vm_start == addr && vma->vm_end == addr + PAGE_ALIGN(len))
+			return vma;
+	}
+	return nullptr;
+}
+
+int vm_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	struct vm_area_struct *vma;
+
+	scoped_guard(rwsem_write, &mm->mmap_lock) {
+		vma = find_exact(mm, addr, len);
+		if (vma)
+			detach_vma(mm, vma);
+	}
+	if (!vma)
+		return -EINVAL;
+	destroy_vma(vma);
+	return 0;
+}
+
+static int mm_init(struct pv_machine *machine)
+{
+	struct mm_state *mm = (struct mm_state *)kzalloc(sizeof(*mm), GFP_KERNEL);
+	int err;
+
+	if (!mm)
+		return -ENOMEM;
+	err = page_allocator_init(&mm->allocator);
+	if (err) {
+		kfree(mm);
+		return err;
+	}
+	vmap_state_init(&mm->vmap);
+	machine->mm = mm;
+	return 0;
+}
+
+static void mm_exit(struct pv_machine *machine)
+{
+	vmap_state_exit(&machine->mm->vmap);
+	page_allocator_exit(&machine->mm->allocator);
+	kfree(machine->mm);
+	machine->mm = nullptr;
+}
+
+const struct machine_initcall mm_initcall = {"mm", mm_init, mm_exit};

@@ -96,6 +96,9 @@ struct kshim_thread *kshim_thread_start(const char *name, void (*fn)(void *), vo
 /* Waits until @thread's function has returned and frees @thread. -EDEADLK for the caller itself. */
 int kshim_thread_join(struct kshim_thread *thread);
 
+/* Lets other threads run. */
+void kshim_yield(void);
+
 /* The processor this runs on, and how many there are. The model's processors when exploring. */
 unsigned kshim_cpu(void);
 unsigned kshim_nr_cpus(void);

@@ -26,16 +26,20 @@
 
 struct pv_machine;
 
-/* Where a line of the log goes. @line ends with neither line feed nor level. Any thread. */
+/*
+ * Where a line of the log goes. @line has neither level nor line feed. Called in any thread, maybe
+ * in several at once.
+ */
 typedef void (*pv_machine_log_fn)(void *ctx, int level, const char *line);
 
 struct pv_machine_config {
 	size_t memory_bytes = 64ul << 20; /* guest memory, whole pages */
 	unsigned int nr_cpus = 0;         /* 0: as many as the host has */
-	const char *name = "pvshim";      /* in thread names and in the log */
+	const char *name = "pvshim";      /* begins each line of the log; outlives the machine */
 	int loglevel = 6; /* lines of a level below this are logged (6: not KERN_INFO) */
 	pv_machine_log_fn log = nullptr; /* null: standard error */
 	void *log_ctx = nullptr;
+	long fail_alloc = 0; /* as pv_machine_fail_alloc(), from the first allocation on */
 };
 
 struct machine_initcall {
@@ -65,6 +69,7 @@ struct pv_machine {
 	struct pv_machine_config config;
 	struct machine_initcalls *initcalls; /* what to undo; private to core/machine.cc */
 
+	/* core's: <linux/printk.h>, slab.h, kthread.h, timer.h, workqueue.h, rcupdate.h */
 	struct log_state *log;
 	struct slab_state *slab;
 	struct kthread_state *kthreads;
@@ -132,11 +137,11 @@ private:
 unsigned int pv_machine_warnings(const struct pv_machine *m);
 
 /* Live kmalloc objects of the machine, and their bytes. */
-struct pv_machine_slab_stats {
+struct slab_stats {
 	size_t objects;
 	size_t bytes;
 };
-struct pv_machine_slab_stats pv_machine_slab_stats(const struct pv_machine *m);
+struct slab_stats pv_machine_slab_stats(const struct pv_machine *m);
 
 /**
  * pv_machine_fail_alloc - let the @nth allocation from now fail, once; 0 switches it off

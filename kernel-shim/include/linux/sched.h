@@ -26,6 +26,7 @@
 struct kthread;
 struct mm_struct;
 struct pv_machine;
+struct work_struct;
 
 #define TASK_RUNNING 0u
 #define TASK_INTERRUPTIBLE 1u
@@ -50,6 +51,8 @@ struct task_struct {
 	/* Private to core/workqueue.cc: the work this thread is executing. */
 	struct work_struct *work;
 };
+static_assert(sizeof(struct task_struct) <= KSHIM_SELF_BYTES,
+	      "current must fit in the host's room");
 
 struct task_struct *get_current(void);
 

@@ -22,17 +22,19 @@
 #include <linux/types.h>
 
 struct work_struct;
+struct workqueue_state;
 struct workqueue_struct;
 typedef void (*work_func_t)(struct work_struct *work);
 
 struct work_struct {
 	work_func_t func;
 	/* Private to core/workqueue.cc, protected by the machine's work lock. */
-	struct workqueue_struct *wq; /* where it was queued last */
-	struct list_head entry;      /* on a list while listed */
-	u64 sequence;                /* of its latest queueing */
-	u32 state;                   /* idle, timed or listed */
-	u32 cancelling;              /* threads in cancel_*_sync: queueing fails */
+	struct workqueue_state *owner; /* the machine's; set when it is first queued */
+	struct workqueue_struct *wq;   /* while timed or listed */
+	struct list_head entry;        /* on a list of wq while timed or listed */
+	u64 sequence;                  /* of its latest queueing */
+	u32 state;                     /* idle, timed or listed */
+	u32 cancelling;                /* threads in cancel_*_sync: queueing fails */
 };
 
 struct delayed_work {

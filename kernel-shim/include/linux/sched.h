@@ -23,6 +23,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+struct kshim_fixup;
 struct kthread;
 struct mm_struct;
 struct pv_machine;
@@ -50,6 +51,8 @@ struct task_struct {
 	bool rcu_registered;
 	/* Private to core/workqueue.cc: the work this thread is executing. */
 	struct work_struct *work;
+	/* Private to mmu/trap.cc: the innermost kshim_try() this thread is in. */
+	struct kshim_fixup *fixup;
 };
 static_assert(sizeof(struct task_struct) <= KSHIM_SELF_BYTES,
 	      "current must fit in the host's room");

@@ -34,6 +34,7 @@
 #define SLAB_MAGIC 0x6b73686du
 #define SLAB_FREED 0x64656164u
 #define SLAB_MIN_ALIGN 16u
+#define SLAB_BIG_ALIGN 64u
 #define SLAB_SHARDS (KSHIM_EXPLORE ? 1u : 16u)
 #define SLAB_LEAKS_SHOWN 10
 
@@ -55,9 +56,10 @@ struct slab_header {
 	const void *caller;
 	size_t size;
 	u32 magic;
-	u32 offset; /* of the object in its block; the alignment divides it */
+	u32 offset; /* of the object in its block */
 };
 static_assert(sizeof(struct slab_header) % SLAB_MIN_ALIGN == 0, "objects follow the header");
+static_assert(sizeof(struct slab_header) < SLAB_BIG_ALIGN, "the offset tells the alignment");
 
 struct kmem_cache {
 	const char *name;
@@ -110,7 +112,7 @@ static void block_free(void *block, size_t bytes, size_t align)
 #endif
 }
 
-/* The alignment that gave this offset, from the offset alone: its lowest set bit, at least 16. */
+/* The alignment that the block was allocated with: the offset tells, see slab_alloc(). */
 static size_t block_align(const struct slab_header *h)
 {
 	return h->offset == sizeof(*h) ? SLAB_MIN_ALIGN : h->offset;
@@ -160,8 +162,9 @@ static void *slab_alloc(size_t size, size_t align, gfp_t flags, const void *call
 	size_t offset, bytes;
 	char *block;
 
-	align = max_t(size_t, align, SLAB_MIN_ALIGN);
-	offset = align <= SLAB_MIN_ALIGN ? sizeof(*h) : round_up(sizeof(*h), align);
+	/* Either the smallest alignment or one that leaves room for the header: see block_align(). */
+	align = align <= SLAB_MIN_ALIGN ? SLAB_MIN_ALIGN : max_t(size_t, align, SLAB_BIG_ALIGN);
+	offset = align == SLAB_MIN_ALIGN ? sizeof(*h) : align;
 	if (__builtin_add_overflow(size, offset, &bytes))
 		return nullptr;
 	if (slab && !(flags & __GFP_NOFAIL) && !may_alloc(slab))

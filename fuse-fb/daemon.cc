@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * daemon.cc - everything put together; see daemon.h
+ */
+#include "daemon.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <backend/xenfb_back.h>
+#include <kshim/machine.h>
+#include <kshim/mmu.h>
+#include <kshim/xen.h>
+#include <linux/fb.h>
+#include <linux/mm.h>
+#include <video/xen_fbfront.h>
+#include <xen/xenbus.h>
+
+#include "message.h"
+#include "mount_point.h"
+#include "stats.h"
+#include "x_header.h"
+#include "xenfb_display.h"
+
+namespace fuse_fb
+{
+
+static const std::string x_prefix = "Xvfb_screen";
+
+/* "Xvfb_screen" and a number. */
+static bool is_x_name(const std::string &name)
+{
+	if (name.size() <= x_prefix.size() || name.size() > x_prefix.size() + 9 ||
+	    name.compare(0, x_prefix.size(), x_prefix) != 0)
+		return false;
+	return name.find_first_not_of("0123456789", x_prefix.size()) == std::string::npos;
+}
+
+static bool allows_others(const std::string &options)
+{
+	return ("," + options + ",").find(",allow_other,") != std::string::npos;
+}
+
+static void machine_log(void *, int level, const char *line)
+{
+	message(level <= 3   ? message_kind::error
+		: level <= 5 ? message_kind::warning
+			     : message_kind::info,
+		"%s", line);
+}
+
+daemon::daemon(const daemon_options &options, const track_tunables &tunables,
+	       track_mutant_switch *mutant)
+	: options_(options), started_(std::chrono::steady_clock::now()), tunables_(tunables),
+	  mutant_(mutant)
+{
+	/* What can be found out without making anything comes first. */
+	check_fuse_usable(options_.mount_options);
+	mount_point_ = prepare_mount_point(options_.mount_point);
+	ended_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ended_fd_ < 0)
+		throw startup_error(exit_code::failure, format_string("cannot make an eventfd: %s",
+								      std::strerror(errno)));
+	try {
+		start();
+	} catch (...) {
+		stop();
+		close(ended_fd_);
+		throw;
+	}
+}
+
+daemon::~daemon()
+{
+	stop();
+	close(ended_fd_);
+}
+
+void daemon::make_machine()
+{
+	static const machine_initcall *const calls[] = {
+		&mmu_initcall, &mm_initcall,    &xen_initcall,        &xenbus_initcall,
+		&fb_initcall,  &xenfb_initcall, &xenfb_back_initcall, nullptr,
+	};
+	pv_machine_config config;
+
+	config.memory_bytes = options_.memory_bytes;
+	config.name = "pvshim-fb";
+	config.log = machine_log;
+	pv_machine *m = pv_machine_create(&config, calls);
+	if (IS_ERR(m))
+		throw startup_error(
+			exit_code::failure,
+			format_string("cannot make a machine with %zu MiB of memory: %s",
+				      options_.memory_bytes >> 20, std::strerror(-PTR_ERR(m))));
+	machine_ = m;
+}
+
+void daemon::in_machine(const std::function<void()> &body) const
+{
+	const machine_scope bound(machine_);
+
+	body();
+}
+
+/* The display of fb0. The first thing that can be too large. */
+std::unique_ptr<display> daemon::make_device()
+{
+	const screen_geometry &mode = options_.mode;
+	const std::size_t bytes =
+		page_round_up(static_cast<std::size_t>(mode.line_length) * mode.height);
+	int error = 0;
+
+	std::unique_ptr<display> made = displays_->make(mode, bytes, &error);
+	if (!made && error == -ENOMEM)
+		throw startup_error(
+			exit_code::mode,
+			format_string(
+				"mode %ux%u at %u bits per pixel needs %zu MiB, more than the "
+				"machine's memory of %zu MiB has; give a smaller mode or more "
+				"--memory",
+				mode.width, mode.height, mode.bits_per_pixel, bytes >> 20,
+				options_.memory_bytes >> 20));
+	if (!made && error == -E2BIG)
+		throw startup_error(exit_code::mode,
+				    format_string("mode %ux%u at %u bits per pixel needs %zu MiB, "
+						  "more than a virtual "
+						  "framebuffer's page directory can name (246 "
+						  "MiB); give a smaller mode",
+						  mode.width, mode.height, mode.bits_per_pixel,
+						  bytes >> 20));
+	if (!made)
+		throw startup_error(
+			error == -EINVAL ? exit_code::mode : exit_code::failure,
+			format_string("cannot make a framebuffer of %ux%u at %u bits per pixel: %s",
+				      mode.width, mode.height, mode.bits_per_pixel,
+				      std::strerror(-error)));
+	return made;
+}
+
+void daemon::start()
+{
+	const std::chrono::nanoseconds period(1000000000 / options_.rate);
+
+	make_machine();
+	const machine_scope bound(machine_);
+
+	displays_ = std::make_unique<xenfb_factory>(machine_,
+						    static_cast<unsigned>(period.count() / 1000));
+	keeper_ = std::make_unique<housekeeper>([this](const auto &body) { in_machine(body); });
+	fs_ = std::make_unique<fb_fs>(*this, allows_others(options_.mount_options));
+	fs_->set_guard([](const std::function<void()> &touch) {
+		return kshim_try(
+			[](void *arg) { (*static_cast<const std::function<void()> *>(arg))(); },
+			const_cast<std::function<void()> *>(&touch));
+	});
+	viewers_ = std::make_unique<viewer_set>(machine_);
+	std::unique_ptr<display> device = make_device();
+	const std::size_t frame_bytes = device->frame_bytes();
+
+	channel_config config;
+	config.mount_point = mount_point_;
+	config.options = options_.mount_options;
+	config.source = mount_source();
+	config.in_thread = [this](const auto &serve) { in_machine(serve); };
+	config.ended = [this] {
+		const std::uint64_t one = 1;
+
+		ended_ = true;
+		if (write(ended_fd_, &one, sizeof(one)) < 0)
+			message(message_kind::error, "cannot tell that the mount is gone");
+	};
+	channel_ = std::make_unique<fuse_channel>(config, fb_fs::ops(), fs_.get());
+
+	services_ = std::make_unique<screen_services>(screen_services{
+		*fs_, *channel_, *keeper_, *displays_, read_xwd_header, mount_point_, period,
+		tunables_, mutant_, [this] { viewers_->show(shown()); }});
+	auto fb0 = std::make_shared<screen>("fb0", *services_, std::move(device), options_.mode);
+	fb0->start(fs_->add_file("fb0", fb0));
+	{
+		std::lock_guard guard(screens_lock_);
+		screens_.push_back(fb0);
+	}
+	add_png("screen.png", "");
+	add_png("fb0.png", "fb0");
+	fs_->add_rendered("stats.json", [this] { return render_stats(); });
+	channel_->start();
+	raise_dirty_limit(channel_->device(), frame_bytes);
+
+	viewers_->show(fb0);
+	if (options_.vnc)
+		viewers_->listen(options_.vnc_host, options_.vnc_port);
+}
+
+void daemon::stop()
+{
+	if (std::exchange(stopped_, true) || !machine_)
+		return;
+	const machine_scope bound(machine_);
+
+	if (channel_) {
+		keeper_->run_and_wait([this] {
+			for (const std::shared_ptr<screen> &s : screens())
+				s->stop();
+		});
+		channel_->stop();
+	}
+	viewers_.reset();
+	if (keeper_)
+		keeper_->stop();
+	fs_.reset(); /* before the channel: nodes know nothing of it; the session is still there for replies */
+	{
+		std::lock_guard guard(screens_lock_);
+		screens_.clear();
+	}
+	services_.reset();
+	channel_.reset();
+	keeper_.reset();
+	displays_.reset();
+	if (const unsigned warnings = pv_machine_destroy(std::exchange(machine_, nullptr)))
+		message(message_kind::warning, "the machine warned %u times", warnings);
+}
+
+std::vector<std::shared_ptr<screen>> daemon::screens() const
+{
+	std::lock_guard guard(screens_lock_);
+
+	return screens_;
+}
+
+std::shared_ptr<screen> daemon::find(const std::string &name) const
+{
+	for (const std::shared_ptr<screen> &s : screens())
+		if (s->name() == name)
+			return s;
+	return nullptr;
+}
+
+std::shared_ptr<screen> daemon::shown() const
+{
+	std::shared_ptr<screen> newest;
+
+	for (const std::shared_ptr<screen> &s : screens())
+		if (s->shown_since() > 0 && (!newest || s->shown_since() > newest->shown_since()))
+			newest = s;
+	return newest;
+}
+
+std::string daemon::greeting() const
+{
+	const screen_geometry &m = options_.mode;
+	const std::string vnc = viewers_->address();
+
+	return format_string("%s/fb0 is %ux%u at %u bits per pixel, %u Hz; now run: "
+			     "Xvfb :1 -screen 0 1024x768x24 -fbdir %s%s%s",
+			     mount_point_.c_str(), m.width, m.height, m.bits_per_pixel,
+			     options_.rate, mount_point_.c_str(),
+			     vnc.empty() ? "" : "; watch at vnc://", vnc.c_str());
+}
+
+/* ---- what the file system asks for, in request threads ---- */
+
+std::shared_ptr<served_file> daemon::create_file(const std::string &name, int *error)
+{
+	if (!is_x_name(name)) {
+		*error = -EPERM;
+		return nullptr;
+	}
+	if (x_files_.fetch_add(1) >= x_screens_max) {
+		x_files_.fetch_sub(1);
+		*error = -ENOSPC;
+		return nullptr;
+	}
+	try {
+		return std::make_shared<screen>(name, *services_, x_file_bytes_max);
+	} catch (const std::bad_alloc &) {
+		x_files_.fetch_sub(1);
+		*error = -ENOMEM;
+		return nullptr;
+	}
+}
+
+void daemon::file_created(const std::string &name, std::uint64_t ino,
+			  std::shared_ptr<served_file> file)
+{
+	auto s = std::static_pointer_cast<screen>(file);
+
+	s->start(ino);
+	add_png(name + ".png", name);
+	std::lock_guard guard(screens_lock_);
+	screens_.push_back(std::move(s));
+}
+
+void daemon::file_removed(std::uint64_t ino)
+{
+	std::shared_ptr<screen> gone;
+	{
+		std::lock_guard guard(screens_lock_);
+		const auto it = std::find_if(screens_.begin(), screens_.end(),
+					     [ino](const auto &s) { return s->ino() == ino; });
+		if (it == screens_.end())
+			return;
+		gone = *it;
+		screens_.erase(it);
+	}
+	fs_->remove_name(gone->name() + ".png");
+	keeper_->run([gone] { gone->removed(); });
+}
+
+void daemon::file_forgotten(std::shared_ptr<served_file> file)
+{
+	/* Runs after removed(), which was queued before. */
+	keeper_->run([this, file = std::move(file)]() mutable {
+		file.reset();
+		x_files_.fetch_sub(1);
+	});
+}
+
+void daemon::run_job(std::function<void()> job)
+{
+	keeper_->run(std::move(job));
+}
+
+/* ---- files made when they are opened, in the housekeeper ---- */
+
+void daemon::add_png(const std::string &file, const std::string &screen_name)
+{
+	fs_->add_rendered(file, [this, screen_name] {
+		const std::shared_ptr<screen> s = screen_name.empty() ? shown() : find(screen_name);
+
+		if (!s || s->flush())
+			return std::string();
+		return viewers_->png(*s);
+	});
+}
+
+std::string daemon::render_stats()
+{
+	stats_source source;
+
+	source.mount_point = mount_point_;
+	source.started = started_;
+	source.vnc_address = viewers_->address();
+	source.vnc_clients = viewers_->clients();
+	source.screens = screens();
+	return stats_json(source);
+}
+
+} // namespace fuse_fb

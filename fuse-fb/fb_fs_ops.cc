@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fb_fs_ops.cc - the requests; the rules are in fb_fs.h
+ *
+ * Which request is not here has a reason too: FLUSH and FSYNC answer ENOSYS once, after which the kernel
+ * does its part (send what is dirty, wait for the answers) without asking; ioctl on a regular
+ * file carries no data for framebuffer requests, so ENOTTY is the honest answer.
+ */
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "fb_fs.h"
+
+namespace fuse_fb
+{
+
+/* Sizes and owners never change behind the kernel's back; names made by the daemon do. */
+static constexpr double forever = 86400.0;
+
+/* Deep queues: a pull must never find the connection congested (it would send nothing). */
+static constexpr unsigned background_requests = 1024;
+
+/* What an open handle (fi->fh) points to. */
+struct fb_fs::handle {
+	bool own = false;     /* the daemon's own */
+	std::string rendered; /* of a rendered file */
+};
+
+struct fb_fs::ops_impl {
+	static fb_fs &self(fuse_req_t req) { return *static_cast<fb_fs *>(fuse_req_userdata(req)); }
+	static handle *handle_of(const fuse_file_info *fi)
+	{
+		return reinterpret_cast<handle *>(static_cast<std::uintptr_t>(fi->fh));
+	}
+	static std::uint64_t fh_of(handle *h)
+	{
+		return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(h));
+	}
+
+	static void init(void *, fuse_conn_info *conn)
+	{
+		conn->want &= ~static_cast<unsigned>(
+			FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_AUTO_INVAL_DATA |
+			FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+			FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+		conn->max_background = background_requests;
+		conn->congestion_threshold = background_requests * 3 / 4;
+	}
+
+	static fuse_entry_param entry_of(const fb_fs &fs, const node &n)
+	{
+		fuse_entry_param e{};
+
+		e.ino = n.ino;
+		e.attr_timeout = n.file ? forever : 0;
+		e.entry_timeout = n.file ? forever : 0;
+		fs.fill(n, &e.attr);
+		return e;
+	}
+
+	static void lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+	{
+		fb_fs &fs = self(req);
+		std::shared_ptr<node> n;
+
+		if (parent == FUSE_ROOT_ID) {
+			std::lock_guard guard(fs.lock_);
+			const auto it = fs.names_.find(name);
+
+			/* Found and counted in one step: the kernel gets a reference with the reply. */
+			if (it != fs.names_.end()) {
+				n = fs.nodes_.at(it->second);
+				n->lookups++;
+			}
+		}
+		if (!n) {
+			fuse_reply_err(req, ENOENT);
+			return;
+		}
+		const fuse_entry_param e = entry_of(fs, *n);
+		if (fuse_reply_entry(req, &e))
+			fs.forget(n->ino, 1);
+	}
+
+	static void forget(fuse_req_t req, fuse_ino_t ino, std::uint64_t count)
+	{
+		self(req).forget(ino, count);
+		fuse_reply_none(req);
+	}
+
+	static void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info *fi)
+	{
+		fb_fs &fs = self(req);
+		struct stat st {
+		};
+
+		if (ino == FUSE_ROOT_ID) {
+			fs.fill_root(&st);
+			fuse_reply_attr(req, &st, forever);
+			return;
+		}
+		const std::shared_ptr<node> n = fs.find(ino);
+		if (!n) {
+			fuse_reply_err(req, ENOENT);
+			return;
+		}
+		fs.fill(*n, &st);
+		if (!n->file && fi && fi->fh)
+			st.st_size = static_cast<off_t>(handle_of(fi)->rendered.size());
+		fuse_reply_attr(req, &st, n->file ? forever : 0);
+	}
+
+	/* Times and owners: accepted and not kept, so that touch and cp -p do not fail. */
+	static void setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+			    fuse_file_info *)
+	{
+		fb_fs &fs = self(req);
+		const std::shared_ptr<node> n = fs.find(ino);
+		struct stat st {
+		};
+
+		if (ino == FUSE_ROOT_ID || !n) {
+			fuse_reply_err(req, EPERM);
+			return;
+		}
+		if (to_set & FUSE_SET_ATTR_SIZE) {
+			if (!n->file || attr->st_size < 0) {
+				fuse_reply_err(req, n->file ? EINVAL : EACCES);
+				return;
+			}
+			if (const int error = n->file->bytes().resize(
+				    static_cast<std::size_t>(attr->st_size))) {
+				fuse_reply_err(req, -error);
+				return;
+			}
+			n->file->accessed();
+		}
+		fs.fill(*n, &st);
+		fuse_reply_attr(req, &st, n->file ? forever : 0);
+	}
+
+	/* Opens a file that programs map: cached, and kept cached. */
+	static void open_file(fb_fs &fs, node &n, pid_t opener, fuse_file_info *fi)
+	{
+		auto *h = new handle;
+
+		h->own = fs.is_own_thread(opener);
+		if (!h->own)
+			n.users.fetch_add(1);
+		fi->fh = fh_of(h);
+		fi->keep_cache = 1;
+	}
+
+	static void close_file(node &n, handle *h)
+	{
+		const bool own = h->own;
+
+		delete h;
+		/* The last user's stores came with its close: nothing to wait for any more. */
+		if (!own && n.users.fetch_sub(1) == 1)
+			n.file->accessed();
+	}
+
+	static void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info *fi)
+	{
+		fb_fs &fs = self(req);
+		const std::shared_ptr<node> n = fs.find(ino);
+
+		if (!n) {
+			fuse_reply_err(req, ENOENT);
+			return;
+		}
+		if (n->file) {
+			open_file(fs, *n, fuse_req_ctx(req)->pid, fi);
+			if (fuse_reply_open(req, fi))
+				close_file(*n, handle_of(fi));
+			return;
+		}
+		if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+			fuse_reply_err(req, EACCES);
+			return;
+		}
+		fs.host_.run_job([req, n, info = *fi]() mutable {
+			auto h = std::make_unique<handle>();
+
+			h->rendered = n->make();
+			if (h->rendered.empty()) {
+				fuse_reply_err(req, EIO);
+				return;
+			}
+			n->rendered_size = h->rendered.size();
+			info.direct_io = 1;
+			info.fh = fh_of(h.get());
+			if (fuse_reply_open(req, &info) == 0)
+				h.release();
+		});
+	}
+
+	static void create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t,
+			   fuse_file_info *fi)
+	{
+		fb_fs &fs = self(req);
+		int error = -EPERM;
+
+		if (parent != FUSE_ROOT_ID || fs.find_name(name)) {
+			fuse_reply_err(req, parent == FUSE_ROOT_ID ? EEXIST : ENOTDIR);
+			return;
+		}
+		const std::shared_ptr<served_file> file = fs.host_.create_file(name, &error);
+		if (!file) {
+			fuse_reply_err(req, -error);
+			return;
+		}
+		const std::shared_ptr<node> n = fs.insert(name);
+		n->file = file;
+		n->lookups = 1;
+		/* The host knows the number before anybody can use the file. */
+		fs.host_.file_created(name, n->ino, file);
+		{
+			std::lock_guard guard(fs.lock_);
+			fs.names_[name] = n->ino;
+		}
+		open_file(fs, *n, fuse_req_ctx(req)->pid, fi);
+		const fuse_entry_param e = entry_of(fs, *n);
+		if (fuse_reply_create(req, &e, fi)) {
+			close_file(*n, handle_of(fi));
+			fs.forget(n->ino, 1);
+		}
+	}
+
+	static void read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t off,
+			 fuse_file_info *fi)
+	{
+		const std::shared_ptr<node> n = self(req).find(ino);
+
+		if (!n || off < 0) {
+			fuse_reply_err(req, n ? EINVAL : ENOENT);
+			return;
+		}
+		const auto pos = static_cast<std::size_t>(off);
+		if (!n->file) {
+			const std::string &text = handle_of(fi)->rendered;
+			const std::size_t at = std::min(pos, text.size());
+
+			fuse_reply_buf(req, text.data() + at, std::min(size, text.size() - at));
+			return;
+		}
+		n->file->accessed();
+		n->file->bytes().read(pos, size, [req](const std::byte *bytes, std::size_t len) {
+			fuse_reply_buf(req, reinterpret_cast<const char *>(bytes), len);
+		});
+	}
+
+	static void write(fuse_req_t req, fuse_ino_t ino, const char *buf, std::size_t size,
+			  off_t off, fuse_file_info *fi)
+	{
+		const std::shared_ptr<node> n = self(req).find(ino);
+
+		if (!n || !n->file || off < 0) {
+			fuse_reply_err(req, n ? EINVAL : ENOENT);
+			return;
+		}
+		const content::write_result r = n->file->bytes().write(
+			fuse_channel::current_ticket(), static_cast<std::size_t>(off), buf, size,
+			fi->writepage);
+		/* After the bytes are in, before the answer: a harvest that this kick causes can send them. */
+		n->file->accessed();
+		if (r.error)
+			fuse_reply_err(req, -r.error);
+		else
+			fuse_reply_write(req, r.written);
+	}
+
+	static void release(fuse_req_t req, fuse_ino_t ino, fuse_file_info *fi)
+	{
+		const std::shared_ptr<node> n = self(req).find(ino);
+
+		if (n && n->file)
+			close_file(*n, handle_of(fi));
+		else
+			delete handle_of(fi);
+		fuse_reply_err(req, 0);
+	}
+
+	static void unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+	{
+		fb_fs &fs = self(req);
+		const std::shared_ptr<node> n =
+			parent == FUSE_ROOT_ID ? fs.find_name(name) : nullptr;
+
+		/* Only what a program made can a program remove: fb0 is a device, the rest is ours. */
+		if (!n || !n->file || n->file->bytes().is_device()) {
+			fuse_reply_err(req, n ? EPERM : ENOENT);
+			return;
+		}
+		fs.remove_name(name);
+		fs.host_.file_removed(n->ino);
+		fuse_reply_err(req, 0);
+	}
+
+	static void readdir(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t off,
+			    fuse_file_info *)
+	{
+		fb_fs &fs = self(req);
+		std::vector<std::pair<std::string, struct stat>> entries(2);
+		std::vector<char> out(size);
+		std::size_t used = 0;
+
+		if (ino != FUSE_ROOT_ID) {
+			fuse_reply_err(req, ENOTDIR);
+			return;
+		}
+		entries[0].first = ".";
+		entries[1].first = "..";
+		fs.fill_root(&entries[0].second);
+		fs.fill_root(&entries[1].second);
+		{
+			std::lock_guard guard(fs.lock_);
+			for (const auto &[name, number] : fs.names_) {
+				entries.emplace_back(name, (struct stat){});
+				fs.fill(*fs.nodes_.at(number), &entries.back().second);
+			}
+		}
+		for (auto i = static_cast<std::size_t>(std::max<off_t>(off, 0)); i < entries.size();
+		     i++) {
+			const std::size_t n = fuse_add_direntry(
+				req, out.data() + used, size - used, entries[i].first.c_str(),
+				&entries[i].second, static_cast<off_t>(i) + 1);
+			if (n > size - used)
+				break;
+			used += n;
+		}
+		fuse_reply_buf(req, out.data(), used);
+	}
+
+	static void statfs(fuse_req_t req, fuse_ino_t)
+	{
+		struct statvfs s {
+		};
+		const fb_fs &fs = self(req);
+
+		s.f_bsize = s.f_frsize = page_bytes;
+		s.f_namemax = 255;
+		{
+			std::lock_guard guard(fs.lock_);
+			s.f_files = fs.nodes_.size() + 1;
+			for (const auto &[number, n] : fs.nodes_)
+				if (n->file)
+					s.f_blocks +=
+						page_round_up(n->file->bytes().size()) / page_bytes;
+		}
+		fuse_reply_statfs(req, &s);
+	}
+};
+
+const fuse_lowlevel_ops &fb_fs::ops()
+{
+	static const fuse_lowlevel_ops table = [] {
+		fuse_lowlevel_ops o{};
+
+		o.init = ops_impl::init;
+		o.lookup = ops_impl::lookup;
+		o.forget = ops_impl::forget;
+		o.getattr = ops_impl::getattr;
+		o.setattr = ops_impl::setattr;
+		o.open = ops_impl::open;
+		o.create = ops_impl::create;
+		o.read = ops_impl::read;
+		o.write = ops_impl::write;
+		o.release = ops_impl::release;
+		o.unlink = ops_impl::unlink;
+		o.readdir = ops_impl::readdir;
+		o.statfs = ops_impl::statfs;
+		return o;
+	}();
+	return table;
+}
+
+} // namespace fuse_fb

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * own_file.h - a file of our own mount, opened by ourselves
+ *
+ * The descriptor makes the host kernel's page cache of the file reachable: sync_file_range() protects
+ * and sends what is dirty, a read-only mapping shows what was stored. It is opened when the file
+ * is first used, and closed when nobody else has it open, so that the daemon never is the reason why
+ * a mount is busy.
+ * I1: the descriptor is of this mount and this inode: the name is looked up again at every open, and
+ *     may belong to something else by then (unmounted, removed and made again).
+ * I2: our own OPEN and RELEASE are told from others' by the thread that opens, and by the handle.
+ */
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <sys/types.h>
+
+#include "tracked_file.h"
+
+namespace fuse_fb
+{
+
+class fb_fs;
+class fuse_channel;
+
+class own_file : public tracked_file
+{
+public:
+	/* @ino: of the node behind @path; @channel: to send invalidations. */
+	own_file(fb_fs &fs, fuse_channel &channel, std::uint64_t ino, std::string path);
+	~own_file() override;
+	own_file(const own_file &) = delete;
+	own_file &operator=(const own_file &) = delete;
+
+	int open() override;
+	void close() override;
+	bool is_open() const override { return fd_ >= 0; }
+	int pull(std::size_t size, bool wait) override;
+	const std::byte *map(std::size_t size) override;
+	void unmap() override;
+	bool guarded(const std::function<void()> &touch) override;
+	int invalidate() override;
+	void wait_for_writers() override;
+	unsigned users() const override;
+
+private:
+	fb_fs &fs_;
+	fuse_channel &channel_;
+	const std::uint64_t ino_;
+	const std::string path_;
+	int fd_ = -1;
+	void *view_ = nullptr;
+	std::size_t view_size_ = 0;
+	bool fsync_to_wait_; /* this kernel's page writeback ends before the WRITE is answered */
+};
+
+} // namespace fuse_fb

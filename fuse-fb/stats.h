@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stats.h - what stats.json says
+ *
+ * {"pid", "mount_point", "uptime_s", "vnc": null | {"address", "clients"},
+ *  "screens": [{"name", "shown": is it a screen (else only a file yet),
+ *    "width", "height", "bits_per_pixel", "line_length", "offset", "size": of the file,
+ *    "users": opens by programs,
+ *    "tracker": {"state", "harvests", "pulls", "looks", "invalidations", "errors",
+ *                "transitions": {"idle-sparse": n, ...}},
+ *    "file": {"reads", "read_bytes", "writes", "write_bytes", "cache_pages", "looked_pages",
+ *             "stale_pages", "changed_bytes"},
+ *    "display": {"updates", "resizes", "events", "rectangles", "pixels", "bad_events",
+ *                "bytes_copied", "runs", "flushes", "kicks", "connected"}}]}
+ * Counters only grow, in a screen's life. Made without a flush: looking does not wake anything.
+ */
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fuse_fb
+{
+
+class screen;
+
+struct stats_source {
+	std::string mount_point;
+	std::chrono::steady_clock::time_point started;
+	std::string vnc_address; /* empty: nobody listens */
+	unsigned vnc_clients = 0;
+	std::vector<std::shared_ptr<screen>> screens;
+};
+
+/* Housekeeper. */
+std::string stats_json(const stats_source &source);
+
+} // namespace fuse_fb

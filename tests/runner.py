@@ -431,8 +431,8 @@ class Runner:
                         for title, started in self.running.values():
                             print(f"     ... {title} has been running for "
                                   f"{time.monotonic() - started:.0f} s", flush=True)
-        for _, test in queue:
-            self.fail(f"{test['title']}: not run, stopped by {self.stopping}")
+        if queue:
+            self.fail(f"{len(queue)} tests were not run, stopped by {self.stopping}")
         queue.clear()
 
     def fail(self, what):

@@ -8,6 +8,8 @@
 
 #include <kshim/machine.h>
 
+struct timer_list;
+
 [[nodiscard]] int log_init(struct pv_machine *m);
 void log_exit(struct pv_machine *m);
 
@@ -19,6 +21,8 @@ void kthreads_exit(struct pv_machine *m);
 
 [[nodiscard]] int timers_init(struct pv_machine *m);
 void timers_exit(struct pv_machine *m);
+/* Waits until the timer's function, if it is running, has returned. Not from that function. */
+void timer_wait_running(struct timer_list *timer);
 
 [[nodiscard]] int rcu_init(struct pv_machine *m);
 void rcu_exit(struct pv_machine *m);

@@ -223,6 +223,13 @@ int del_timer(struct timer_list *timer)
 	return 1;
 }
 
+void timer_wait_running(struct timer_list *timer)
+{
+	struct timer_base *base = timer->base;
+
+	wait_event(base->idle, smp_load_acquire(&base->running) != timer);
+}
+
 int del_timer_sync(struct timer_list *timer)
 {
 	struct timer_base *base = timer->base;
@@ -233,7 +240,7 @@ int del_timer_sync(struct timer_list *timer)
 	/* Its function may have armed it again while we waited for it. */
 	do {
 		was_pending |= del_timer(timer);
-		wait_event(base->idle, smp_load_acquire(&base->running) != timer);
+		timer_wait_running(timer);
 	} while (timer_pending(timer));
 	return was_pending;
 }

@@ -8,8 +8,8 @@
  *	worker->scheduled: works that this very worker must take, since it executes them already
  *
  * I1. work->state says which: IDLE (in none; may be executing), TIMED, LISTED. It changes under the
- *     machine's one work lock, so there is no "in flight" state to wait for: a timer function that
- *     comes late finds the work not TIMED, or its timer armed again, and does nothing.
+ *     machine's one work lock. A TIMED work's timer is armed, or its function is about to take that
+ *     lock; work_stop_timer() waits the latter out.
  * I2. worker->current_work is compared, never followed: a function may free its work. `sequence`
  *     tells executions of one work apart, so a flush waits for those queued before it and for no
  *     others.
@@ -91,7 +91,7 @@ static void work_arm(struct workqueue_struct *wq, struct delayed_work *dwork, un
 	mod_timer(&dwork->timer, jiffies + delay);
 }
 
-/* Makes a pending work idle. A timer that is not needed any more is the caller's to delete. */
+/* Makes a pending work idle. The timer of one that was timed is the caller's business. */
 static bool work_grab(struct workqueue_state *state, struct work_struct *work)
 	__must_hold(state->lock);
 static bool work_grab(struct workqueue_state *state, struct work_struct *work)
@@ -104,15 +104,34 @@ static bool work_grab(struct workqueue_state *state, struct work_struct *work)
 	return true;
 }
 
+/*
+ * Stops the timer of a timed work. When it is too late for that, waits (without the lock) for the
+ * timer's function, which lists the work: so whoever may free the work after this call does not
+ * pull it from under the function's feet. Return: true when the work is still timed.
+ */
+static bool work_stop_timer(struct workqueue_state *state, struct delayed_work *dwork)
+	__must_hold(state->lock);
+static bool work_stop_timer(struct workqueue_state *state, struct delayed_work *dwork)
+{
+	while (dwork->work.state == WORK_TIMED) {
+		if (del_timer(&dwork->timer))
+			return true;
+		spin_unlock(&state->lock);
+		timer_wait_running(&dwork->timer);
+		spin_lock(&state->lock);
+	}
+	return false;
+}
+
 static void delayed_work_timer(struct timer_list *timer)
 {
 	struct delayed_work *dwork = container_of(timer, struct delayed_work, timer);
 	struct work_struct *work = &dwork->work;
-	struct workqueue_state *state = work->owner;
+	struct workqueue_state *state = READ_ONCE(work->owner);
 
 	guard(spinlock)(&state->lock);
-	/* Since it was due, it may have been cancelled, listed by a flush, or armed again. */
-	if (work->state != WORK_TIMED || timer_pending(timer))
+	/* A cancel_delayed_work_sync() that waits for us has made it idle. */
+	if (work->state != WORK_TIMED)
 		return;
 	work_grab(state, work);
 	/* The lock is wq->state->lock, by another name. */
@@ -142,18 +161,18 @@ bool queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork,
 
 bool mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork, unsigned long delay)
 {
-	struct workqueue_state *state = wq->state;
-	bool was_pending;
+	bool was_pending = false;
 
 	guard(spinlock)(&wq->state->lock);
+	/* The analysis knows the lock by one name only. */
+	[&]() __no_thread_safety_analysis {
+		work_stop_timer(wq->state, dwork);
+		if (!dwork->work.cancelling)
+			was_pending = work_grab(wq->state, &dwork->work);
+	}();
 	if (dwork->work.cancelling)
 		return false;
-	WRITE_ONCE(dwork->work.owner, state);
-	was_pending = [&]() __no_thread_safety_analysis {
-		return work_grab(state, &dwork->work);
-	}();
-	if (!delay)
-		del_timer(&dwork->timer);
+	WRITE_ONCE(dwork->work.owner, wq->state);
 	work_arm(wq, dwork, delay);
 	return was_pending;
 }
@@ -203,8 +222,7 @@ bool flush_delayed_work(struct delayed_work *dwork)
 		return false;
 	check_not_itself(work, "flush_delayed_work");
 	scoped_guard (spinlock, &state->lock) {
-		if (work->state == WORK_TIMED) {
-			del_timer(&dwork->timer);
+		if (work_stop_timer(state, dwork)) {
 			work_grab(state, work);
 			[&]() __no_thread_safety_analysis { work_list(work->wq, work); }();
 		}
@@ -219,8 +237,8 @@ static bool cancel(struct work_struct *work, struct delayed_work *dwork)
 	if (!state)
 		return false;
 	guard(spinlock)(&state->lock);
-	if (dwork && work->state == WORK_TIMED)
-		del_timer(&dwork->timer);
+	if (dwork)
+		work_stop_timer(state, dwork);
 	return work_grab(state, work);
 }
 

@@ -3,8 +3,7 @@
 """clang's thread-safety analysis of every source, with -Werror, without a second build.
 
 Each command of compile_commands.json is run again through clang++-14 -fsyntax-only: the kernel side
-as both hosts compile it, fuse-fb and the benchmarks once. Tests are left out: gtest costs a second
-each and they guard nothing.
+as both hosts compile it, and all the rest.
 
 Files in must_not_compile/ prove that the annotations still bite. Each must fail with the message
 that its `expect:` line names, and must compile when PVSHIM_RIGHT is defined.
@@ -20,7 +19,7 @@ CLANG = lint.tool("clang++-14")
 FLAGS = ["-fsyntax-only", "-Wthread-safety", "-Werror", "-Wno-unused-command-line-argument",
          "-Wno-unknown-warning-option", "-Wno-gnu-include-next", "-Qunused-arguments",
          "-fno-color-diagnostics"]
-ROOMS = lint.KERNEL_SIDE + ("fuse-fb/", "bench/")
+ROOMS = lint.KERNEL_SIDE + ("fuse-fb/", "bench/", "tests/")
 # g++'s own flags and everything about output files.
 DROP = re.compile(r"^(-c|-fdiagnostics-color.*|-MD|-MQ|-MF|-o|-g\d?|-O\d|-D_GLIBCXX_ASSERTIONS|-fsanitize=.*|-fpch.*"
                   r"|-Winvalid-pch|-fno-fat-.*)$")

@@ -10,6 +10,7 @@ import tempfile
 import clang
 import lint
 
+ROOMS = lint.KERNEL_SIDE + ("fuse-fb/",)
 TIDY = lint.tool("clang-tidy-14")
 
 
@@ -31,7 +32,7 @@ def absolute(flags, folder):
 def check(tree):
     jobs = {}
     for source, arguments, folder, _ in tree.commands():
-        if source.startswith(clang.ROOMS) and "-DKSHIM_EXPLORE=1" not in arguments:
+        if source.startswith(ROOMS) and "-DKSHIM_EXPLORE=1" not in arguments:
             flags = absolute(clang.arguments_of(arguments, source), folder)
             jobs[source] = (source, flags, os.path.join(tree.top, source))
     found = [x for xs in lint.parallel(tidy, jobs.values()) for x in xs]

@@ -23,8 +23,8 @@ TEST_F(Wait, PingPongLosesNoWakeUp)
 	init_waitqueue_head(&queue);
 	run_together(2, [&](int me) {
 		for (int i = 0; i < rounds; i++) {
-			wait_event(queue, READ_ONCE(ball) % 2 == static_cast<u32>(me));
-			WRITE_ONCE(ball, ball + 1);
+			wait_event(queue, smp_load_acquire(&ball) % 2 == static_cast<u32>(me));
+			smp_store_release(&ball, ball + 1);
 			wake_up(&queue);
 		}
 	});
@@ -209,14 +209,14 @@ TEST_F(Wait, CompletionMayDieWithItsWaiter)
 				auto x = std::make_unique<struct completion>();
 
 				init_completion(x.get());
-				WRITE_ONCE(posted, x.get());
+				smp_store_release(&posted, x.get());
 				wake_up(&queue);
 				wait_for_completion(x.get());
 			} else {
 				struct completion *x;
 
 				wait_event(queue, READ_ONCE(posted) != nullptr);
-				x = READ_ONCE(posted);
+				x = smp_load_acquire(&posted);
 				WRITE_ONCE(posted, nullptr);
 				complete(x);
 			}

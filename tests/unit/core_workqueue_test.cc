@@ -26,7 +26,7 @@ struct counted {
 	unsigned long ran_at;
 
 	work_struct *work() { return &dwork.work; }
-	int count() { return atomic_read(&runs); }
+	int count() { return atomic_read_acquire(&runs); }
 
 	static void run(struct work_struct *work)
 	{
@@ -41,7 +41,7 @@ struct counted {
 			wait_for_completion(&c->leave);
 		}
 		atomic_dec(&c->inside);
-		atomic_inc(&c->runs);
+		atomic_inc_return(&c->runs);
 	}
 
 	counted() : dwork{}, runs{}, inside{}, beside_itself{}, hold(false), ran_at(0)

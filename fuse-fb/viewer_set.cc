@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * viewer_set.cc - who looks at the screens; see viewer_set.h
+ */
+#include "viewer_set.h"
+
+#include <kshim/machine.h>
+
+#include "message.h"
+#include "screen.h"
+#include "viewers/png_file.h"
+#include "viewers/vnc_server.h"
+#include "viewers/xenfb_source.h"
+#include "viewers/xwd.h"
+
+namespace fuse_fb
+{
+
+struct viewer_set::state {
+	pv_machine *machine;
+	/* Destroyed in the reverse order: the server lets go of the source, the source of the back end. */
+	std::shared_ptr<screen> shown;
+	std::unique_ptr<xenfb_source> source;
+	std::unique_ptr<vnc_server> vnc;
+};
+
+/* What the pixels of @s mean: an X server's file says it, a device's are as programs assume. */
+static pixel_format format_of(screen &s, unsigned bits_per_pixel)
+{
+	if (!s.bytes().is_device()) {
+		const std::vector<std::byte> bytes = s.header();
+		const xwd_result found = xwd_parse(bytes, s.bytes().size());
+
+		if (found.kind == xwd_result::kind::valid &&
+		    found.header.format.bits_per_pixel == bits_per_pixel)
+			return found.header.format;
+	}
+	return default_pixel_format(bits_per_pixel);
+}
+
+static std::unique_ptr<xenfb_source> source_of(screen &s)
+{
+	std::unique_ptr<xenfb_source> source;
+
+	s.with_display([&](display &d, const screen_geometry &g) {
+		if (d.backend())
+			source = std::make_unique<xenfb_source>(d.backend(),
+								format_of(s, g.bits_per_pixel));
+	});
+	return source;
+}
+
+viewer_set::viewer_set(pv_machine *machine) : state_(std::make_unique<state>())
+{
+	state_->machine = machine;
+}
+
+viewer_set::~viewer_set() = default;
+
+void viewer_set::listen(const std::string &host, std::uint16_t port)
+{
+	try {
+		state_->vnc = std::make_unique<vnc_server>(
+			host, port, "pvshim",
+			[m = state_->machine](const std::function<void()> &run) {
+				const machine_scope bound(m);
+
+				run();
+			});
+	} catch (const vnc_error &e) {
+		throw startup_error(exit_code::vnc, e.what());
+	}
+	state_->vnc->show(state_->source.get());
+}
+
+std::string viewer_set::address() const
+{
+	return state_->vnc ? state_->vnc->address() : std::string();
+}
+
+unsigned viewer_set::clients() const
+{
+	return state_->vnc ? state_->vnc->clients() : 0;
+}
+
+void viewer_set::show(const std::shared_ptr<screen> &s)
+{
+	std::unique_ptr<xenfb_source> next = s ? source_of(*s) : nullptr;
+
+	if (state_->vnc)
+		state_->vnc->show(next.get());
+	state_->source = std::move(next);
+	state_->shown = s;
+}
+
+std::string viewer_set::png(screen &s)
+{
+	const std::unique_ptr<xenfb_source> source = source_of(s);
+	std::string error;
+
+	if (!source)
+		return {};
+	const std::vector<std::byte> file = png_of(*source, &error);
+	if (file.empty())
+		message(message_kind::warning, "%s: no PNG: %s", s.name().c_str(), error.c_str());
+	return {reinterpret_cast<const char *>(file.data()), file.size()};
+}
+
+} // namespace fuse_fb

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * viewers/vnc_client.cc - one VNC client; see vnc_client.h
+ */
+#include "viewers/vnc_client.h"
+
+#include <chrono>
+#include <new>
+#include <system_error>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rfb/rfb.h>
+
+namespace fuse_fb
+{
+
+/* libvncserver's own layout has red lowest; most viewers ask for red highest, which then is a copy. */
+static void set_server_format(rfbScreenInfoPtr screen)
+{
+	screen->serverFormat.redShift = 16;
+	screen->serverFormat.greenShift = 8;
+	screen->serverFormat.blueShift = 0;
+}
+
+static char *pixels_of(vnc_canvas &canvas)
+{
+	return reinterpret_cast<char *>(canvas.pixels.data());
+}
+
+vnc_client::vnc_client(int fd, const std::string &title, std::shared_ptr<vnc_canvas> canvas,
+		       std::function<void()> gone)
+	: fd_(fd), own_fd_(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+	  wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), title_(title), gone_(std::move(gone)),
+	  canvas_(std::move(canvas))
+{
+	try {
+		/* A screen's descriptors go into an fd_set. */
+		if (own_fd_ < 0 || wake_fd_ < 0 || fd_ >= FD_SETSIZE)
+			throw std::system_error(EMFILE, std::generic_category());
+		const int one = 1;
+		fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
+		setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+
+		screen_ = rfbGetScreen(nullptr, nullptr, static_cast<int>(canvas_->width),
+				       static_cast<int>(canvas_->height), 8, 3, 4);
+		if (!screen_)
+			throw std::bad_alloc();
+		screen_->screenData = this;
+		screen_->desktopName = title_.c_str();
+		screen_->frameBuffer = pixels_of(*canvas_);
+		screen_->port = screen_->ipv6port = 0; /* the server listens, not this screen */
+		screen_->alwaysShared = TRUE;
+		screen_->cursor = nullptr; /* or it would be drawn into the canvas */
+		screen_->deferUpdateTime = 0;
+		set_server_format(screen_);
+		rfbInitServer(screen_);
+		thread_ = std::thread([this] { run(); });
+	} catch (...) {
+		if (screen_)
+			rfbScreenCleanup(screen_);
+		for (const int each : {fd_, own_fd_, wake_fd_})
+			if (each >= 0)
+				close(each);
+		throw;
+	}
+}
+
+vnc_client::~vnc_client()
+{
+	hang_up();
+	thread_.join();
+	close(own_fd_);
+	close(wake_fd_);
+}
+
+void vnc_client::hang_up()
+{
+	const std::uint64_t one = 1;
+
+	stop_ = true;
+	/* Ends a read or write that waits for the client, too. */
+	shutdown(own_fd_, SHUT_RDWR);
+	[[maybe_unused]] const ssize_t n = write(wake_fd_, &one, sizeof(one));
+}
+
+void vnc_client::changed(std::span<const view_rect> rects)
+{
+	const std::uint64_t one = 1;
+	{
+		std::lock_guard guard(lock_);
+
+		changed_.add(rects);
+	}
+	[[maybe_unused]] const ssize_t n = write(wake_fd_, &one, sizeof(one));
+}
+
+void vnc_client::change_canvas(std::shared_ptr<vnc_canvas> canvas)
+{
+	const std::uint64_t one = 1;
+	{
+		std::lock_guard guard(lock_);
+
+		changed_.clear();
+		next_ = std::move(canvas);
+	}
+	[[maybe_unused]] const ssize_t n = write(wake_fd_, &one, sizeof(one));
+}
+
+/* What the painter left. False: the client cannot follow. */
+bool vnc_client::take_over()
+{
+	std::shared_ptr<vnc_canvas> next;
+	std::vector<view_rect> rects;
+	std::uint64_t count;
+
+	[[maybe_unused]] const ssize_t n = read(wake_fd_, &count, sizeof(count));
+	{
+		std::lock_guard guard(lock_);
+
+		next = std::move(next_);
+		next_.reset();
+		const vnc_canvas &now = next ? *next : *canvas_;
+		rects = changed_.take(now.width, now.height);
+	}
+	if (next) {
+		const bool same = next->width == canvas_->width && next->height == canvas_->height;
+
+		/* It would go on drawing the old size; it may come again. */
+		if (!same && client_->state == rfbClientRec::RFB_NORMAL && !client_->useNewFBSize &&
+		    !client_->useExtDesktopSize)
+			return false;
+		rfbNewFramebuffer(screen_, pixels_of(*next), static_cast<int>(next->width),
+				  static_cast<int>(next->height), 8, 3, 4);
+		set_server_format(screen_);
+		if (client_->format.bitsPerPixel != 0)
+			screen_->setTranslateFunction(client_);
+		canvas_ = std::move(next);
+	}
+	for (const view_rect &r : rects)
+		rfbMarkRectAsModified(screen_, static_cast<int>(r.x), static_cast<int>(r.y),
+				      static_cast<int>(r.x + r.width),
+				      static_cast<int>(r.y + r.height));
+	return true;
+}
+
+/* One round: sleep, then whatever there is. False: it is over. */
+bool vnc_client::serve()
+{
+	using clock = std::chrono::steady_clock;
+	const auto deadline = clock::now() + std::chrono::milliseconds(vnc_server::handshake_ms);
+
+	while (client_ && !stop_) {
+		int wait_ms = -1;
+
+		if (client_->state != rfbClientRec::RFB_NORMAL) {
+			const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+				deadline - clock::now());
+
+			if (left.count() <= 0)
+				return false;
+			wait_ms = static_cast<int>(left.count());
+		}
+		pollfd fds[2] = {{client_->sock, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
+		if (poll(fds, 2, wait_ms) < 0 && errno != EINTR)
+			return false;
+		if (fds[1].revents && !take_over())
+			return false;
+		/* Reads one message, sends what is due. Drops the client when it is gone or talks nonsense. */
+		rfbProcessEvents(screen_, 0);
+	}
+	return false;
+}
+
+static void client_gone(rfbClientPtr client)
+{
+	*static_cast<rfbClientPtr *>(client->clientData) = nullptr;
+}
+
+void vnc_client::run()
+{
+	/* May wait a moment: it looks whether the client speaks WebSocket. */
+	client_ = rfbNewClient(screen_, fd_);
+	if (client_) {
+		client_->clientData = &client_;
+		client_->clientGoneHook = client_gone;
+		serve();
+		if (client_) {
+			rfbCloseClient(client_);
+			rfbClientConnectionGone(client_);
+		}
+	}
+	rfbScreenCleanup(screen_);
+	screen_ = nullptr;
+	/* Whether libvncserver closed the connection or never got so far: the other end must notice. */
+	shutdown(own_fd_, SHUT_RDWR);
+	done_ = true;
+	gone_();
+}
+
+} // namespace fuse_fb

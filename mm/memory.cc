@@ -2,22 +2,23 @@
 /*
  * memory.cc - from a fault to a PTE
  *
- *      faulting thread                                      the others
- *        mmap_lock (read)                                     munmap waits
- *        vm_ops->fault: the page, a reference
- *        lock the page
- *          write: vm_ops->page_mkwrite does the locking       harvest of this page waits for the lock
- *        still the file's page? still this PTE?
- *        install the PTE                                      (its own step)
- *        unlock the page                                      harvest: protects, and sees what was stored
+ *   faulting thread                                    the others
+ *     mmap_lock (read)                                   munmap waits
+ *     vm_ops->fault: the page, a reference
+ *     lock the page
+ *       write: vm_ops->page_mkwrite does the locking     harvest of this page waits
+ *     still the file's page? still this PTE?
+ *     install the PTE                                    (its own step)
+ *     unlock the page                                    harvest: protects, then reads
  *
- * Why the lock is held from page_mkwrite to the PTE: between the driver's note "this page is dirty" and
- * the writable PTE, a harvest must not come: it would protect nothing, clear the note, and the PTE that is
- * installed afterwards would let stores pass unseen for ever. (That was bug 219787 of the first xenfb, and
- * once more a regression of 2025, where the worker stopped taking the lock.)
+ * Why the lock is held from page_mkwrite to the PTE: between the driver's note "this page is
+ * dirty" and the writable PTE, a harvest must not come: it would protect nothing, clear the note,
+ * and the PTE that is installed afterwards would let stores pass unseen for ever. (That was bug
+ * 219787 of the first xenfb, and once more a regression of 2025, where the worker stopped taking
+ * the lock.)
  *
- * M1 and M2 of linux/mm.h are kept here. Runs in the faulting thread's signal handler, or in a handler thread;
- * it may sleep: a guest program holds no lock of ours.
+ * M1 and M2 of linux/mm.h are kept here. Runs in the faulting thread's signal handler, or in a
+ * handler thread; it may sleep: a guest program holds no lock of ours.
  */
 #include "mm_internal.h"
 
@@ -45,7 +46,10 @@ static int install(struct vm_fault *vmf, bool write)
 	}
 	if (!(ret & VM_FAULT_LOCKED))
 		lock_page(vmf->page);
-	/* The device may have gone away while we waited; its unmapping comes after this, or has been. */
+	/*
+	 * The device may have gone away while we waited; its unmapping comes after this, or has
+	 * been.
+	 */
 	if (vmf->page->mapping != vma->vm_file->f_mapping)
 		err = -EFAULT;
 	else

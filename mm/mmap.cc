@@ -2,13 +2,15 @@
 /*
  * mmap.cc - address spaces of guest programs
  *
- * A VMA owns one mmu_area, a range of real addresses whose accesses fault until a page is installed.
+ * A VMA owns one mmu_area, a range of real addresses whose accesses fault until a page is
+ * installed.
  *
  *      vm_mmap:   area -> file's mmap() -> on the address_space's list -> on the mm's list
- *      vm_munmap: marked, off both lists -> faults in flight have ended, addresses gone -> close() -> fput()
+ *      vm_munmap: marked, off both lists -> faults in flight have ended, addresses gone ->
+ *      close() -> fput()
  *
- * While a VMA is marked, faults in its area fail; those which were in flight are waited for when the area is
- * destroyed, without any lock of ours, since they may be waiting for mmap_lock.
+ * While a VMA is marked, faults in its area fail; those which were in flight are waited for when
+ * the area is destroyed, without any lock of ours, since they may be waiting for mmap_lock.
  *
  * Lock order: mmap_lock -> i_mmap_rwsem. close() and fput() run with no lock: they flush and sleep.
  */
@@ -42,8 +44,7 @@ void mmget(struct mm_struct *mm)
 	refcount_inc(&mm->mm_users);
 }
 
-static void detach_vma(struct mm_struct *mm, struct vm_area_struct *vma)
-	__must_hold(&mm->mmap_lock)
+static void detach_vma(struct mm_struct *mm, struct vm_area_struct *vma) __must_hold(&mm->mmap_lock)
 {
 	struct address_space *mapping = vma->vm_file->f_mapping;
 
@@ -69,7 +70,7 @@ void mmput(struct mm_struct *mm)
 	for (;;) {
 		struct vm_area_struct *vma;
 
-		scoped_guard(rwsem_write, &mm->mmap_lock) {
+		scoped_guard (rwsem_write, &mm->mmap_lock) {
 			vma = list_first_entry_or_null(&mm->vmas, struct vm_area_struct, mm_node);
 			if (vma)
 				detach_vma(mm, vma);
@@ -154,7 +155,7 @@ static struct vm_area_struct *find_exact(struct mm_struct *mm, unsigned long add
 {
 	struct vm_area_struct *vma;
 
-	list_for_each_entry(vma, &mm->vmas, mm_node) {
+	list_for_each_entry (vma, &mm->vmas, mm_node) {
 		if (vma->vm_start == addr && vma->vm_end == addr + PAGE_ALIGN(len))
 			return vma;
 	}
@@ -165,7 +166,7 @@ int vm_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
 {
 	struct vm_area_struct *vma;
 
-	scoped_guard(rwsem_write, &mm->mmap_lock) {
+	scoped_guard (rwsem_write, &mm->mmap_lock) {
 		vma = find_exact(mm, addr, len);
 		if (vma)
 			detach_vma(mm, vma);

@@ -2,17 +2,17 @@
 /*
  * page_alloc.cc - frames of guest memory
  *
- * A buddy allocator: a free block of 2^n frames starts at a multiple of 2^n, and two free neighbours of one
- * size become one block. Blocks are handed out whole but freed page by page, as references are dropped, and
- * grow together again.
+ * A buddy allocator: a free block of 2^n frames starts at a multiple of 2^n, and two free
+ * neighbours of one size become one block. Blocks are handed out whole but freed page by page, as
+ * references are dropped, and grow together again.
  *
  *      order 2   |  free  |            one block, PG_buddy and the order in its first page
  *      order 0            |u|f|u|u|    f's buddy is u: stays alone
  *
  * A1: a page is in exactly one free block, or has _refcount > 0.
  * A2: no two free buddies of one order exist.
- * A3: (poison) a free page is filled with PAGE_POISON; a different byte when it is allocated again was
- *     written by somebody who had no reference.
+ * A3: (poison) a free page is filled with PAGE_POISON; a different byte when it is allocated
+ *     again was written by somebody who had no reference.
  * Lock: allocator->lock, innermost. Zeroing, filling and checking are done outside of it.
  * KSHIM: one zone, one node, no per-CPU lists, no reclaim.
  */
@@ -132,7 +132,7 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 
 	if (order >= NR_PAGE_ORDERS || !pv_machine_may_alloc(current_machine()))
 		return nullptr;
-	scoped_guard(spinlock, &allocator->lock)
+	scoped_guard (spinlock, &allocator->lock)
 		page = take_block(allocator, order);
 	if (!page) {
 		if (!(gfp & __GFP_NOWARN))
@@ -172,7 +172,8 @@ full:
 	while (done > 0)
 		put_page(pages[--done]);
 	if (!(gfp & __GFP_NOWARN))
-		pr_err("mm: cannot allocate %lu pages, %lu of %lu are free; give the machine more memory\n",
+		pr_err("mm: cannot allocate %lu pages, %lu of %lu are free; give the machine more "
+		       "memory\n",
 		       nr, nr_free_pages(), totalram_pages());
 	return -ENOMEM;
 }
@@ -273,8 +274,7 @@ int page_allocator_init(struct page_allocator *allocator)
 	for (unsigned long index = 0; index < allocator->nr_pages;) {
 		unsigned int order = NR_PAGE_ORDERS - 1;
 
-		while (index & ((1ul << order) - 1) ||
-		       index + (1ul << order) > allocator->nr_pages)
+		while (index & ((1ul << order) - 1) || index + (1ul << order) > allocator->nr_pages)
 			order--;
 		free_block(allocator, allocator->pages + index, order);
 		index += 1ul << order;
@@ -286,7 +286,7 @@ void page_allocator_exit(struct page_allocator *allocator)
 {
 	unsigned long leaked;
 
-	scoped_guard(spinlock, &allocator->lock)
+	scoped_guard (spinlock, &allocator->lock)
 		leaked = allocator->nr_pages - allocator->nr_free;
 	if (!leaked)
 		return;

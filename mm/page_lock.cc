@@ -2,13 +2,14 @@
 /*
  * page_lock.cc - the lock in every page
  *
- * Two bits of page->flags: PG_locked, and PG_waiters while somebody may sleep. A waiter sets PG_waiters before
- * it sleeps on the word; the unlocker clears both in one step and wakes all when PG_waiters was there. Taking
- * the lock synchronises with the unlock before it (acquire, release).
+ * Two bits of page->flags: PG_locked, and PG_waiters while somebody may sleep. A waiter sets
+ * PG_waiters before it sleeps on the word; the unlocker clears both in one step and wakes all
+ * when PG_waiters was there. Taking the lock synchronises with the unlock before it (acquire,
+ * release).
  *
- * KSHIM: all waiters are woken, and those that lose set PG_waiters again. Contended page locks are rare and
- * have two or three waiters; a queue would cost every page its head. The lock has no owner, so that the
- * faulting thread may hand it on.
+ * KSHIM: all waiters are woken, and those that lose set PG_waiters again. Contended page locks
+ * are rare and have two or three waiters; a queue would cost every page its head. The lock has no
+ * owner, so that the faulting thread may hand it on.
  */
 #include <kshim/host.h>
 #include <linux/atomic.h>

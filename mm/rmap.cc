@@ -2,8 +2,9 @@
 /*
  * rmap.cc - all mappings of a page, all mappings of a range of a file
  *
- * Both walk the VMAs of the address_space. A VMA on the list has its addresses; it leaves the list before they
- * are given back (mmap.cc), so the walk never touches addresses of somebody else.
+ * Both walk the VMAs of the address_space. A VMA on the list has its addresses; it leaves the
+ * list before they are given back (mmap.cc), so the walk never touches addresses of somebody
+ * else.
  */
 #include <linux/bug.h>
 #include <linux/fs.h>
@@ -25,7 +26,7 @@ int page_mkclean(struct page *page)
 	if (!mapping)
 		return 0;
 	guard(rwsem_read)(&mapping->i_mmap_rwsem);
-	list_for_each_entry(vma, &mapping->i_mmap, shared_node) {
+	list_for_each_entry (vma, &mapping->i_mmap, shared_node) {
 		unsigned long address;
 
 		if (!(vma->vm_flags & VM_WRITE) || page->index < vma->vm_pgoff ||
@@ -47,7 +48,7 @@ void unmap_mapping_range(struct address_space *mapping, u64 holebegin, u64 holel
 	struct vm_area_struct *vma;
 
 	guard(rwsem_read)(&mapping->i_mmap_rwsem);
-	list_for_each_entry(vma, &mapping->i_mmap, shared_node) {
+	list_for_each_entry (vma, &mapping->i_mmap, shared_node) {
 		pgoff_t from = max(first, vma->vm_pgoff);
 		pgoff_t to = min(end, vma->vm_pgoff + vma_pages(vma));
 

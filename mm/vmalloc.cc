@@ -2,10 +2,11 @@
 /*
  * vmalloc.cc - scattered frames at consecutive kernel addresses
  *
- * One descriptor per range, in a list; a machine has a handful of ranges (a frame per screen, some page
- * directories), so that searching the list is cheaper than keeping a tree.
+ * One descriptor per range, in a list; a machine has a handful of ranges (a frame per screen,
+ * some page directories), so that searching the list is cheaper than keeping a tree.
  *
- * V1: a range holds a reference to each of its pages from before it is mapped until after it is unmapped.
+ * V1: a range holds a reference to each of its pages from before it is mapped until after it is
+ *     unmapped.
  * Lock: vmap->lock guards the list. Mapping and unmapping are done outside of it.
  * KSHIM: no lazy unmapping: when vfree() or vunmap() returns the addresses are gone.
  */
@@ -105,7 +106,7 @@ static struct vmap_range *find_range(struct vmap_state *vmap, const void *addr)
 {
 	struct vmap_range *range;
 
-	list_for_each_entry(range, &vmap->areas, node) {
+	list_for_each_entry (range, &vmap->areas, node) {
 		if ((const char *)addr >= range->addr &&
 		    (const char *)addr < range->addr + (range->nr_pages << PAGE_SHIFT))
 			return range;
@@ -120,7 +121,7 @@ void vunmap(const void *addr)
 
 	if (!addr)
 		return;
-	scoped_guard(spinlock, &vmap->lock) {
+	scoped_guard (spinlock, &vmap->lock) {
 		range = find_range(vmap, addr);
 		if (range && range->addr == addr)
 			list_del(&range->node);

@@ -10,13 +10,13 @@
  *           a rectangle that did not grow for some lines -> closed
  *           at the end, or when there are many: into the set              (damage_rects)
  *
- * A page that follows one which differed nearly everywhere is compared and copied in one go. So full
- * motion costs what copying costs, and a still screen what comparing costs.
+ * A page that follows one which differed nearly everywhere is compared and copied in one go. So
+ * full motion costs what copying costs, and a still screen what comparing costs.
  *
- * The source may change while we look (it is somebody's mapping). Therefore spans are found by comparing
- * what the frame was with what it is, and not with the source: a byte which enters the frame outside of a
- * span would be equal the next time, and never shown. A byte which changes after we read it was noticed by
- * its writer's fault, or will be seen by the next look.
+ * The source may change while we look (it is somebody's mapping). Therefore spans are found by
+ * comparing what the frame was with what it is, and not with the source: a byte which enters the
+ * frame outside of a span would be equal the next time, and never shown. A byte which changes
+ * after we read it was noticed by its writer's fault, or will be seen by the next look.
  *
  * Locks: stripe mutex -> damage->lock (spinlock: set, geometry, statistics).
  * KSHIM: Linux's deferred I/O has no content to compare with and reports whole rows of dirty pages.
@@ -39,8 +39,11 @@
 constexpr size_t STRIPE_BYTES = 64 * 1024;
 constexpr size_t NR_STRIPES = 64;
 
-/* More separate runs in a page than this are one run: noise is not worth a rectangle per dot. */
-constexpr int MAX_RUNS = 8;
+/*
+ * More separate runs in a page than this are one run: noise is not worth a rectangle per dot.
+ * Once the rectangles of one call have overflowed it is noise, and every page's runs are one.
+ */
+constexpr int MAX_RUNS = 16;
 
 /* Rectangles that grow while lines go by, and how many lines one is kept open without growing. */
 constexpr unsigned int MAX_OPEN = 32;
@@ -54,7 +57,10 @@ struct fb_damage {
 	struct fb_rect_set set __guarded_by(lock);
 	struct fb_geometry geometry __guarded_by(lock);
 	struct fb_damage_stats stats __guarded_by(lock);
-	/* A stripe guards comparing and copying of frame bytes whose offset / STRIPE_BYTES maps to it. */
+	/*
+	 * A stripe guards comparing and copying of frame bytes whose offset / STRIPE_BYTES maps
+	 * to it.
+	 */
 	struct alignas(64) {
 		struct mutex lock;
 	} stripes[NR_STRIPES];
@@ -63,7 +69,9 @@ struct fb_damage {
 namespace
 {
 
-/* One call of absorb. On the caller's stack; survives a fault of the source (see absorb_fragile). */
+/*
+ * One call of absorb. On the caller's stack; survives a fault of the source (see absorb_fragile).
+ */
 struct absorber {
 	struct fb_info *info;
 	struct fb_geometry geometry;
@@ -71,13 +79,14 @@ struct absorber {
 	const char *src; /* of frame offset start */
 	size_t start;
 	size_t end;
-	struct mutex *held;    /* the stripe's, while held */
-	size_t page_start;     /* the page being copied ... */
-	size_t page_end;       /* ... or both 0 */
+	struct mutex *held; /* the stripe's, while held */
+	size_t page_start;  /* the page being copied ... */
+	size_t page_end;    /* ... or both 0 */
 	size_t compared;
 	size_t changed;
 	u64 rects;
-	bool dense;            /* the page before differed nearly everywhere */
+	bool coarse; /* too many rectangles so far */
+	bool dense;  /* the page before differed nearly everywhere */
 	unsigned int nr_open;
 	unsigned int nr_closed;
 	struct fb_rect_entry open[MAX_OPEN];
@@ -90,7 +99,10 @@ void flush_rects(struct absorber *a)
 
 	guard(spinlock)(&damage->lock);
 	if (damage->geometry.generation != a->geometry.generation) {
-		/* D3: the spans are those of another screen; what we copied may be anywhere in this one. */
+		/*
+		 * D3: the spans are those of another screen; what we copied may be anywhere in
+		 * this one.
+		 */
 		fb_rect_set_add(&damage->set, fb_rect_entry_make(0, 0, damage->geometry.width,
 								 damage->geometry.height));
 	} else {
@@ -109,17 +121,22 @@ void flush_rects(struct absorber *a)
 	a->nr_open = a->nr_closed = 0;
 }
 
+void remove_open(struct absorber *a, unsigned int index)
+{
+	a->nr_open--;
+	memmove(&a->open[index], &a->open[index + 1], (a->nr_open - index) * sizeof(a->open[0]));
+}
+
 void close_rect(struct absorber *a, unsigned int index)
 {
-	if (a->nr_closed == FB_DAMAGE_MAX)
-		flush_rects(a);
-	if (a->nr_open == 0)
-		return; /* flushed with the others */
+	if (a->nr_closed == FB_DAMAGE_MAX) {
+		flush_rects(a); /* this one, too */
+		a->coarse = true;
+		return;
+	}
 	a->closed[a->nr_closed] = a->open[index];
 	a->nr_closed++;
-	a->nr_open--;
-	memmove(&a->open[index], &a->open[index + 1],
-		(a->nr_open - index) * sizeof(a->open[0]));
+	remove_open(a, index);
 }
 
 /* Pixels [x0, x1) of line y changed. */
@@ -130,10 +147,11 @@ void add_span(struct absorber *a, u32 x0, u32 x1, u32 y)
 	/* The newest first: it is the same line's last page, or the line above. */
 	for (unsigned int i = a->nr_open; i-- > 0;) {
 		if (fb_rect_worth_merging(&a->open[i], &span)) {
-			a->open[i] = fb_rect_union(&a->open[i], &span);
-			return;
-		}
-		if (a->open[i].y1 + OPEN_LINES < y) {
+			/* What grew may have met another one: from the start. */
+			span = fb_rect_union(&a->open[i], &span);
+			remove_open(a, i);
+			i = a->nr_open;
+		} else if (a->open[i].y1 + OPEN_LINES < y) {
 			close_rect(a, i);
 			i = min(i, a->nr_open);
 		}
@@ -145,8 +163,8 @@ void add_span(struct absorber *a, u32 x0, u32 x1, u32 y)
 }
 
 /*
- * Bytes [from, to) of the frame, in one page, were overwritten; @old is what was there. Cut them where lines
- * begin and end, and report what is visible and differs.
+ * Bytes [from, to) of the frame, in one page, were overwritten; @old is what was there. Cut them
+ * where lines begin and end, and report what is visible and differs.
  */
 void report_run(struct absorber *a, size_t from, size_t to, const char *old)
 {
@@ -191,7 +209,10 @@ void copy_run(struct absorber *a, size_t from, size_t to)
 	report_run(a, from, to, old);
 }
 
-/* The blocks of a page are aligned like the frame; the first and the last may be cut by @from and @to. */
+/*
+ * The blocks of a page are aligned like the frame; the first and the last may be cut by @from and
+ * @to.
+ */
 u64 page_mask(struct absorber *a, size_t from, size_t to)
 {
 	size_t base = from & ~(FB_SCAN_BLOCK - 1);
@@ -214,11 +235,12 @@ u64 page_mask(struct absorber *a, size_t from, size_t to)
 }
 
 /* Calls @run(from, to) for the runs of blocks in @mask. */
-template <typename Run> void for_each_run(u64 mask, size_t from, size_t to, Run run)
+template <typename Run>
+void for_each_run(const struct absorber *a, u64 mask, size_t from, size_t to, Run run)
 {
 	size_t base = from & ~(FB_SCAN_BLOCK - 1);
 	u64 starts = mask & ~(mask << 1);
-	bool many = __builtin_popcountll(starts) > MAX_RUNS;
+	bool many = a->coarse || __builtin_popcountll(starts) > MAX_RUNS;
 
 	while (mask) {
 		unsigned int low = (unsigned int)__builtin_ctzll(mask);
@@ -242,12 +264,12 @@ void absorb_page(struct absorber *a, size_t from, size_t to)
 
 		mask = fb_scan_exchange(a->frame + from, a->src + (from - a->start), old,
 					(unsigned int)((to - from) / FB_SCAN_BLOCK));
-		for_each_run(mask, from, to, [&](size_t run_from, size_t run_to) {
+		for_each_run(a, mask, from, to, [&](size_t run_from, size_t run_to) {
 			report_run(a, run_from, run_to, old + (run_from - from));
 		});
 	} else {
 		mask = page_mask(a, from, to);
-		for_each_run(mask, from, to, [&](size_t run_from, size_t run_to) {
+		for_each_run(a, mask, from, to, [&](size_t run_from, size_t run_to) {
 			copy_run(a, run_from, run_to);
 		});
 	}
@@ -300,7 +322,7 @@ bool absorb_begin(struct absorber *a, struct fb_info *info, size_t offset, const
 	a->page_start = a->page_end = 0;
 	a->compared = a->changed = 0;
 	a->nr_open = a->nr_closed = 0;
-	a->dense = false;
+	a->dense = a->coarse = false;
 	fb_damage_geometry(info, &a->geometry);
 	return true;
 }
@@ -316,7 +338,9 @@ void absorb_end(struct absorber *a)
 	damage->stats.bytes_changed += a->changed;
 }
 
-/* The source faulted: any part of the current page may have been copied. Report all of its lines. */
+/*
+ * The source faulted: any part of the current page may have been copied. Report all of its lines.
+ */
 void report_torn_page(struct absorber *a)
 {
 	const struct fb_geometry *g = &a->geometry;
@@ -346,8 +370,8 @@ size_t fb_damage_absorb(struct fb_info *info, size_t offset, const void *src, si
 }
 
 /*
- * The thread-safety analysis cannot follow a lock that is released because its section was left by a
- * fault; absorber.held says which one it is.
+ * The thread-safety analysis cannot follow a lock that is released because its section was left
+ * by a fault; absorber.held says which one it is.
  */
 ssize_t fb_damage_absorb_fragile(struct fb_info *info, size_t offset, const void *src,
 				 size_t len) __no_thread_safety_analysis
@@ -436,8 +460,8 @@ int fb_damage_set_geometry(struct fb_info *info)
 	damage->geometry.offset = info->pixel_offset;
 	damage->geometry.generation++;
 	damage->set.nr = 0;
-	fb_rect_set_add(&damage->set, fb_rect_entry_make(0, 0, damage->geometry.width,
-							 damage->geometry.height));
+	fb_rect_set_add(&damage->set,
+			fb_rect_entry_make(0, 0, damage->geometry.width, damage->geometry.height));
 	return 0;
 }
 
@@ -463,7 +487,10 @@ struct fb_damage *fb_damage_alloc(void)
 	for (size_t i = 0; i < NR_STRIPES; i++)
 		mutex_init(&damage->stripes[i].lock);
 	guard(spinlock)(&damage->lock);
-	/* No geometry yet: one pixel-less line, so that divisions are defined and nothing is shown. */
+	/*
+	 * No geometry yet: one pixel-less line, so that divisions are defined and nothing is
+	 * shown.
+	 */
 	damage->geometry.line_length = 1;
 	damage->geometry.bytes_per_pixel = 1;
 	return damage;

@@ -6,15 +6,15 @@
  * that the rectangles that leave are exact in x and y whatever the granularity of the writer's
  * tracking (a page, a megabyte, a whole frame).
  *
- * D1: when a byte of a visible pixel changed at time t, some rectangle taken after t contains the pixel.
- *     (Copy first, rectangle second; who takes a rectangle reads the frame after taking.)
- * D2: a single changed area gives the tight rectangle around it. Rectangles are merged when they adjoin
- *     and have the same x range, or when their union wastes little; and when there are more than
- *     FB_DAMAGE_MAX. A union never leaves the screen.
+ * D1: when a byte of a visible pixel changed at time t, some rectangle taken after t contains the
+ *     pixel. (Copy first, rectangle second; who takes a rectangle reads the frame after taking.)
+ * D2: a single changed area gives the tight rectangle around it. Rectangles are merged when they
+ *     adjoin and have the same x range, or when their union wastes little; and when there are
+ *     more than FB_DAMAGE_MAX. A union never leaves the screen.
  * D3: the geometry has a generation. Whoever copied under an old geometry damages the whole screen.
  * Locks: striped mutexes over ranges of the frame make compare-and-copy of a range one step; one
- *     spinlock guards the rectangle set and the geometry snapshot and is held for some 100 ns. Callers
- *     on different ranges run in parallel.
+ *     spinlock guards the rectangle set and the geometry snapshot and is held for some 100 ns.
+ *     Callers on different ranges run in parallel.
  */
 #pragma once
 
@@ -59,15 +59,16 @@ struct fb_damage_stats {
  *
  * Bytes outside of visible pixels (header, padding) are copied and make no rectangle. Does not kick
  * deferred I/O: a caller outside of a harvest calls fb_defio_kick() when the result is not 0.
- * Context: any thread that may sleep; parallel callers welcome. Takes the stripe locks and the set's.
+ * Context: any thread that may sleep; parallel callers welcome. Takes the stripe locks and the
+ * set's.
  * Return: bytes copied, i.e. the bytes of spans which differed; 0 when the frame had these bytes.
  */
 size_t fb_damage_absorb(struct fb_info *info, size_t offset, const void *src, size_t len);
 
 /**
  * fb_damage_absorb_fragile - the same from a mapping which may raise SIGBUS (a file of others)
- * Return: bytes copied, or -EFAULT when a page of @src could not be read: what came before it is in the
- * frame and in the rectangles. Wraps itself in kshim_try(); the caller does not.
+ * Return: bytes copied, or -EFAULT when a page of @src could not be read: what came before it is
+ * in the frame and in the rectangles. Wraps itself in kshim_try(); the caller does not.
  */
 [[nodiscard]] ssize_t fb_damage_absorb_fragile(struct fb_info *info, size_t offset, const void *src,
 					       size_t len);
@@ -78,8 +79,8 @@ void fb_damage_add_all(struct fb_info *info);
 
 /**
  * fb_damage_take - move up to @max rectangles out of the set
- * Return: how many; what does not fit stays for the next call. Every rectangle lies in the screen of the
- * geometry stored in *@geometry (may be null). Any context.
+ * Return: how many; what does not fit stays for the next call. Every rectangle lies in the screen
+ * of the geometry stored in *@geometry (may be null). Any context.
  */
 unsigned int fb_damage_take(struct fb_info *info, struct fb_rect *rects, unsigned int max,
 			    struct fb_geometry *geometry);
@@ -88,10 +89,10 @@ bool fb_damage_pending(struct fb_info *info);
 /**
  * fb_damage_set_geometry - var, fix.line_length or pixel_offset changed
  *
- * Call with info->lock held. Takes a new snapshot (height cut to the lines that fit into the frame), drops
- * the old rectangles and damages the whole screen. Return: 0, or -EINVAL for what damage cannot
- * describe (bits per pixel other than 8, 16, 32; a line longer than line_length; no line fits): then
- * the old snapshot stays.
+ * Call with info->lock held. Takes a new snapshot (height cut to the lines that fit into the
+ * frame), drops the old rectangles and damages the whole screen. Return: 0, or -EINVAL for what
+ * damage cannot describe (bits per pixel other than 8, 16, 32; a line longer than line_length; no
+ * line fits): then the old snapshot stays.
  */
 [[nodiscard]] int fb_damage_set_geometry(struct fb_info *info);
 void fb_damage_geometry(struct fb_info *info, struct fb_geometry *geometry);

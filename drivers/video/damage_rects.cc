@@ -2,8 +2,9 @@
 /*
  * damage_rects.cc - the bounded set of rectangles (see damage_rects.h)
  *
- * A plain array, newest last, searched from its end: what is added is nearly always next to what was added
- * just before (the line below, the rest of the line). At 256 entries a tree would not be faster.
+ * A plain array, newest last, searched from its end: what is added is nearly always next to what
+ * was added just before (the line below, the rest of the line). At 256 entries a tree would not
+ * be faster.
  */
 #include "video/damage_rects.h"
 
@@ -12,11 +13,7 @@
 struct fb_rect_entry fb_rect_union(const struct fb_rect_entry *a, const struct fb_rect_entry *b)
 {
 	struct fb_rect_entry both = {
-		min(a->x0, b->x0),
-		min(a->y0, b->y0),
-		max(a->x1, b->x1),
-		max(a->y1, b->y1),
-		0,
+		min(a->x0, b->x0), min(a->y0, b->y0), max(a->x1, b->x1), max(a->y1, b->y1), 0,
 	};
 
 	both.fill = min(a->fill + b->fill, fb_rect_entry_area(&both));
@@ -85,7 +82,8 @@ void fb_rect_set_add(struct fb_rect_set *set, struct fb_rect_entry entry)
 	set->entry[set->nr++] = entry;
 }
 
-unsigned int fb_rect_set_take(struct fb_rect_set *set, struct fb_rect *rects, unsigned int max_rects)
+unsigned int fb_rect_set_take(struct fb_rect_set *set, struct fb_rect *rects,
+			      unsigned int max_rects)
 {
 	unsigned int nr = min(set->nr, max_rects);
 

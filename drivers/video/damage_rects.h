@@ -2,10 +2,10 @@
 /*
  * video/damage_rects.h - a bounded set of rectangles, without locks
  *
- * The set covers everything that was added and tries to cover little more. Each entry remembers how many
- * of its pixels were really reported ("fill"), so that unions of unions cannot drift: two entries become
- * one when what their union covers in vain is at most a third of it, or when the union is about the size
- * of a glyph. A full set takes the union which grows least.
+ * The set covers everything that was added and tries to cover little more. Each entry remembers
+ * how many of its pixels were really reported ("fill"), so that unions of unions cannot drift:
+ * two entries become one when what their union covers in vain is at most a third of it, or when
+ * the union is about the size of a glyph. A full set takes the union which grows least.
  *
  * R1: every pixel added since the last removal is in some entry.
  * R2: no entry is empty; nr <= FB_DAMAGE_MAX; fill <= area.
@@ -16,8 +16,12 @@
 
 #include <linux/minmax.h>
 
-/* A union of at most so many pixels is always worth one rectangle: an event costs more than its pixels. */
-constexpr u64 FB_RECT_SMALL = 256;
+/*
+ * A union of at most so many pixels in each direction is always worth one rectangle: an event
+ * costs more than its pixels. In each direction, not in all: else spans of one line would grow
+ * across the screen.
+ */
+constexpr u32 FB_RECT_SMALL = 16;
 
 struct fb_rect_entry {
 	u32 x0, y0, x1, y1; /* half open */
@@ -46,10 +50,11 @@ struct fb_rect_entry fb_rect_union(const struct fb_rect_entry *a, const struct f
 static inline bool fb_rect_worth_merging(const struct fb_rect_entry *a,
 					 const struct fb_rect_entry *b)
 {
-	u64 area = (u64)(max(a->x1, b->x1) - min(a->x0, b->x0)) *
-		   (max(a->y1, b->y1) - min(a->y0, b->y0));
+	u32 width = max(a->x1, b->x1) - min(a->x0, b->x0);
+	u32 height = max(a->y1, b->y1) - min(a->y0, b->y0);
 
-	return area <= FB_RECT_SMALL || area * 2 <= (a->fill + b->fill) * 3;
+	return (width <= FB_RECT_SMALL && height <= FB_RECT_SMALL) ||
+	       (u64)width * height * 2 <= (a->fill + b->fill) * 3;
 }
 
 /* Adds @entry, which may be empty (then nothing happens). O(nr), rarely O(nr^2). */

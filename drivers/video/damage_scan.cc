@@ -2,9 +2,9 @@
 /*
  * damage_scan.cc - comparing at the speed of memory (see damage_scan.h)
  *
- * Two forms: AVX2, and what the machine's baseline makes of vectors of 16 bytes. Which one runs is decided at
- * each call from the processor's flags, a load and a test. Asking ahead for the next page (prefetch) was
- * measured and made it 10 % slower.
+ * Two forms: AVX2, and what the machine's baseline makes of vectors of 16 bytes. Which one runs
+ * is decided at each call from the processor's flags, a load and a test. Asking ahead for the
+ * next page (prefetch) was measured and made it 10 % slower.
  */
 #include "video/damage_scan.h"
 

@@ -2,10 +2,11 @@
 /*
  * video/damage_scan.h - where do two byte ranges differ
  *
- * The inner loop of the product: at full motion every byte of the screen goes through it once per period.
- * One pass over up to a page gives a bit per 64-byte block; no branch depends on the data, so equal and
- * different pages cost the same and the loop runs at the speed of memory. A page of two buffers fits into
- * the first-level cache, so that looking again at a block that differs, and copying it, is nearly free.
+ * The inner loop of the product: at full motion every byte of the screen goes through it once per
+ * period. One pass over up to a page gives a bit per 64-byte block; no branch depends on the
+ * data, so equal and different pages cost the same and the loop runs at the speed of memory. A
+ * page of two buffers fits into the first-level cache, so that looking again at a block that
+ * differs, and copying it, is nearly free.
  */
 #pragma once
 
@@ -23,8 +24,8 @@ u64 fb_scan_blocks(const void *a, const void *b, unsigned int nr);
 /**
  * fb_scan_exchange - the same, and store @src in @dst and what was there in @old
  *
- * As fast as a copy alone, for pages which probably differ everywhere: what costs is the memory of @src
- * and @dst, and both are passed once.
+ * As fast as a copy alone, for pages which probably differ everywhere: what costs is the memory
+ * of @src and @dst, and both are passed once.
  */
 u64 fb_scan_exchange(void *dst, const void *src, void *old, unsigned int nr);
 

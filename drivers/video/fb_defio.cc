@@ -8,12 +8,14 @@
  *                        run                 run
  *                        |<----- period ----->|
  *
- * After a pause the first run comes early, so that a lone store is seen soon, but not at once, so that the
- * stores that belong to it come along. From then on a run begins at most once per period.
+ * After a pause the first run comes early, so that a lone store is seen soon, but not at once, so
+ * that the stores that belong to it come along. From then on a run begins at most once per
+ * period.
  *
- * Locks: defio->lock (mutex) guards the list of mappings and makes harvest and deferred_io one at a
- *     time. defio->kick_lock (spinlock) guards the clock and `dead`; it is inside of everything, also of the
- *     page lock, and the work is only queued under it, so that nothing is queued once dead is set.
+ * Locks: defio->lock (mutex) guards the list of mappings and makes harvest and deferred_io one at
+ *     a time. defio->kick_lock (spinlock) guards the clock and `dead`; it is inside of
+ *     everything, also of the page lock, and the work is only queued under it, so that nothing is
+ *     queued once dead is set.
  */
 #include "video/fb_defio.h"
 
@@ -32,10 +34,10 @@ static void run_locked(struct fb_defio *defio) __must_hold(&defio->lock)
 	struct fb_defio_mapping *mapping;
 	bool again = false;
 
-	scoped_guard(spinlock, &defio->kick_lock)
+	scoped_guard (spinlock, &defio->kick_lock)
 		defio->last_run_ns = kshim_now_ns();
 
-	list_for_each_entry(mapping, &defio->mappings, node) {
+	list_for_each_entry (mapping, &defio->mappings, node) {
 		if (mapping->ops->harvest(mapping))
 			again = true;
 	}
@@ -47,8 +49,7 @@ static void run_locked(struct fb_defio *defio) __must_hold(&defio->lock)
 
 static void defio_work(struct work_struct *work)
 {
-	struct fb_defio *defio =
-		container_of(to_delayed_work(work), struct fb_defio, work);
+	struct fb_defio *defio = container_of(to_delayed_work(work), struct fb_defio, work);
 
 	guard(mutex)(&defio->lock);
 	defio->stats.runs++;
@@ -92,11 +93,11 @@ int fb_defio_flush(struct fb_info *info)
 void fb_defio_last_close(struct fb_info *info)
 {
 	/*
-	 * Mutant: the work was once cancelled here, to cure an Oops (it ran after the last close, on pages
-	 * that were gone); the last image was then never shown. Flushing cures both.
+	 * Mutant: the work was once cancelled here, to cure an Oops (it ran after the last close,
+	 * on pages that were gone); the last image was then never shown. Flushing cures both.
 	 */
 	if (KSHIM_MUTANT(defio_cancel_on_close)) {
-		if (info->defio && !info->defio->cut_off)
+		if (info->defio && info->defio->wq)
 			cancel_delayed_work_sync(&info->defio->work);
 		return;
 	}
@@ -119,7 +120,8 @@ int fb_defio_add_mapping(struct fb_info *info, struct fb_defio_mapping *mapping)
 			list_first_entry(&defio->mappings, struct fb_defio_mapping, node);
 
 		if (first->ops->kind != mapping->ops->kind) {
-			pr_err("fb%d: cannot map it as '%s': it is mapped as '%s', and two caches of one "
+			pr_err("fb%d: cannot map it as '%s': it is mapped as '%s', and two caches "
+			       "of one "
 			       "frame cannot agree; unmap the other first\n",
 			       info->node, mapping->ops->name, first->ops->name);
 			return -EBUSY;
@@ -177,11 +179,11 @@ int fb_deferred_io_init(struct fb_info *info)
 	INIT_LIST_HEAD(&defio->mappings);
 	INIT_DELAYED_WORK(&defio->work, defio_work);
 	defio->info = info;
-	scoped_guard(spinlock, &defio->kick_lock)
+	scoped_guard (spinlock, &defio->kick_lock)
 		defio->delay = info->fbdefio->delay;
 	/*
-	 * A queue of its own: a harvest may wait for other processes, and two screens must not wait for
-	 * each other.
+	 * A queue of its own: a harvest may wait for other processes, and two screens must not
+	 * wait for each other.
 	 */
 	defio->wq = alloc_ordered_workqueue("fb_defio", 0);
 	if (!defio->wq)
@@ -206,12 +208,12 @@ void fb_deferred_io_cleanup(struct fb_info *info)
 
 	if (!defio || fb_defio_flush(info) != 0)
 		return;
-	scoped_guard(spinlock, &defio->kick_lock)
+	scoped_guard (spinlock, &defio->kick_lock)
 		defio->dead = true;
 	cancel_delayed_work_sync(&defio->work);
-	scoped_guard(mutex, &defio->lock) {
+	scoped_guard (mutex, &defio->lock) {
 		defio->cut_off = true;
-		list_for_each_entry_safe(mapping, next, &defio->mappings, node) {
+		list_for_each_entry_safe (mapping, next, &defio->mappings, node) {
 			list_del_init(&mapping->node);
 			mapping->ops->zap(mapping);
 		}

@@ -2,28 +2,34 @@
 /*
  * fb_defio_vma.cc - deferred I/O for guest programs that map the framebuffer
  *
- * Programs map the *view*, pages of our own that start as copies of the frame; only a harvest carries bytes from
- * the view into the frame. So the frame holds the old content to compare with, and rectangles are exact.
+ * Programs map the *view*, pages of our own that start as copies of the frame; only a harvest
+ * carries bytes from the view into the frame. So the frame holds the old content to compare with,
+ * and rectangles are exact.
  *
- *      program's store --fault--> page_mkwrite: lock page, set dirty bit, kick ... PTE ... unlock
- *      harvest, per dirty page:   lock page, write-protect, clear dirty bit, absorb view -> frame, unlock
+ *   program's store --fault--> page_mkwrite: lock page, set dirty bit, kick ... PTE ... unlock
+ *   harvest, per dirty page:   lock page, protect, clear dirty bit, absorb view -> frame, unlock
  *
- * V1: with the page lock held, a page has a writable PTE only if its dirty bit is set. (Same statement, both
- *     sides: the seed of all bugs in this code was a dirty record that did not agree with the PTEs.)
+ * V1: with the page lock held, a page has a writable PTE only if its dirty bit is set. (Same
+ *     statement, both sides: the seed of all bugs in this code was a dirty record that did not
+ *     agree with the PTEs.)
  * V2: dirty bit set => a run of the worker is pending, or a harvest is on its way to the page.
  * V3: protecting comes before reading: a store that the copy misses will fault.
  * V4: reading never dirties.
- * V5: a page of the view lives from its first fault until no VMA is left.
+ * V5: the view lives from the first VMA to the last; all of it, in runs of frames as long as
+ *     memory allows, so that the host sees few mappings. Its pages are of this address_space
+ *     until the device goes away.
  *
- * The dirty bits belong to the pages and not to the VMAs: two mappings of one page have one bit (a list was once
- * entered twice here), and what a program stored before it unmapped is still there.
+ * The dirty bits belong to the pages and not to the VMAs: two mappings of one page have one bit
+ * (a list was once entered twice here), and what a program stored before it unmapped is still
+ * there.
  *
- * Locks: vmas->map_lock (mutex, outermost) makes "the first VMA comes" and "the last one goes" whole;
- *     vmas->lock (mutex, short) guards pages[]. Orders: map_lock -> defio lock -> vmas->lock;
- *     mmap_lock -> vmas->lock; defio lock -> page lock -> i_mmap_rwsem. vmas->lock and the page lock are never
- *     held together.
- * KSHIM: Linux maps the frame itself and has no view, so a program's store is in the frame at once and cannot be
- * compared with anything. What the driver draws into the frame is seen by programs that map it later.
+ * Locks: vmas->map_lock (mutex, outermost) makes "the first VMA comes" and "the last one goes"
+ *     whole; vmas->lock (mutex, short) guards pages[]. Orders: map_lock -> defio lock ->
+ *     vmas->lock; mmap_lock -> vmas->lock; defio lock -> page lock -> i_mmap_rwsem. vmas->lock
+ *     and the page lock are never held together.
+ * KSHIM: Linux maps the frame itself and has no view, so a program's store is in the frame at
+ * once and cannot be compared with anything. What the driver draws into the frame is seen by
+ * programs that map it later.
  */
 #include "video/damage.h"
 #include "video/fb_defio_private.h"
@@ -49,7 +55,7 @@ struct fb_defio_vmas {
 	unsigned int nr_vmas __guarded_by(map_lock);
 
 	struct mutex lock;
-	struct page **pages __guarded_by(lock); /* null: not faulted yet */
+	struct page **pages __guarded_by(lock); /* all, or null while there is no VMA */
 	bool gone __guarded_by(lock);           /* zapped: the device went away */
 
 	atomic64_t read_faults, write_faults, pages_harvested;
@@ -60,26 +66,14 @@ static struct fb_defio_vmas *vma_owner(struct vm_area_struct *vma)
 	return (struct fb_defio_vmas *)vma->vm_private_data;
 }
 
-/* The page of the view with a reference; made from the frame when it is not there yet. */
+/* A page of the view with a reference, or null: beyond the frame, or the device is gone. */
 static struct page *get_view_page(struct fb_defio_vmas *vmas, pgoff_t index)
 {
 	guard(mutex)(&vmas->lock);
 	if (vmas->gone || index >= vmas->nr_pages)
-		return ERR_PTR(-EFAULT);
-	struct page *page = vmas->pages[index];
-
-	if (!page) {
-		page = alloc_page(GFP_KERNEL);
-		if (!page)
-			return ERR_PTR(-ENOMEM);
-		memcpy(page_address(page), vmas->info->screen_buffer + (index << PAGE_SHIFT),
-		       PAGE_SIZE);
-		page->mapping = &vmas->mapping;
-		page->index = index;
-		vmas->pages[index] = page;
-	}
-	get_page(page);
-	return page;
+		return nullptr;
+	get_page(vmas->pages[index]);
+	return vmas->pages[index];
 }
 
 static vm_fault_t fb_defio_fault(struct vm_fault *vmf)
@@ -87,8 +81,8 @@ static vm_fault_t fb_defio_fault(struct vm_fault *vmf)
 	struct fb_defio_vmas *vmas = vma_owner(vmf->vma);
 	struct page *page = get_view_page(vmas, vmf->pgoff);
 
-	if (IS_ERR(page))
-		return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	if (!page)
+		return VM_FAULT_SIGBUS;
 	if (!(vmf->flags & FAULT_FLAG_WRITE))
 		atomic64_inc(&vmas->read_faults);
 	vmf->page = page;
@@ -110,8 +104,8 @@ static vm_fault_t fb_defio_mkwrite(struct vm_fault *vmf)
 	/* After the bit: a run which came before it would have found nothing. */
 	fb_defio_kick(vmas->info);
 	/*
-	 * Mutant: the first xenfb (bug 219787) recorded the fault and let go; the PTE came later, and a worker
-	 * between the two cleared the record of a page that then became writable.
+	 * Mutant: the first xenfb (bug 219787) recorded the fault and let go; the PTE came later,
+	 * and a worker between the two cleared the record of a page that then became writable.
 	 */
 	if (KSHIM_MUTANT(defio_nopage_zap)) {
 		unlock_page(page);
@@ -126,19 +120,23 @@ static void harvest_page(struct fb_defio_vmas *vmas, pgoff_t index)
 	size_t offset = index << PAGE_SHIFT;
 	struct page *page;
 
-	scoped_guard(mutex, &vmas->lock)
+	scoped_guard (mutex, &vmas->lock)
 		page = vmas->pages[index];
-	if (WARN_ON(!page))
-		return;
 
-	/* Mutant: the first xenfb's worker zapped with no page lock, and never waited for a fault. */
+	/*
+	 * Mutant: the first xenfb's worker zapped with no page lock, and never waited for a
+	 * fault.
+	 */
 	if (KSHIM_MUTANT(defio_nopage_zap)) {
 		clear_bit(index, vmas->dirty);
 		unmap_mapping_range(&vmas->mapping, offset, PAGE_SIZE);
 		fb_damage_absorb(vmas->info, offset, page_address(page), PAGE_SIZE);
 		return;
 	}
-	/* Mutant: a conversion to folio-less write protection dropped the lock on this side only (2025). */
+	/*
+	 * Mutant: a conversion to folio-less write protection dropped the lock on this side only
+	 * (2025).
+	 */
 	if (!KSHIM_MUTANT(defio_no_page_lock))
 		lock_page(page);
 	/* Mutant: what is stored between reading and protecting is neither copied nor noticed. */
@@ -174,19 +172,17 @@ static void fb_defio_vma_zap(struct fb_defio_mapping *mapping)
 {
 	struct fb_defio_vmas *vmas = container_of(mapping, struct fb_defio_vmas, defio_mapping);
 
-	scoped_guard(mutex, &vmas->lock)
-		vmas->gone = true;
-	/* No page is added any more. Whoever is installing one has the lock and will be unmapped below. */
-	for (unsigned long index = 0; index < vmas->nr_pages; index++) {
-		struct page *page;
+	struct page **pages;
 
-		scoped_guard(mutex, &vmas->lock)
-			page = vmas->pages[index];
-		if (!page)
-			continue;
-		lock_page(page);
-		page->mapping = nullptr;
-		unlock_page(page);
+	scoped_guard (mutex, &vmas->lock) {
+		vmas->gone = true;
+		pages = vmas->pages;
+	}
+	/* Whoever is installing a page has its lock, and will be unmapped below. */
+	for (unsigned long index = 0; index < vmas->nr_pages; index++) {
+		lock_page(pages[index]);
+		pages[index]->mapping = nullptr;
+		unlock_page(pages[index]);
 	}
 	unmap_mapping_range(&vmas->mapping, 0, 0);
 }
@@ -198,16 +194,57 @@ static const struct fb_defio_mapping_ops fb_defio_vma_mapping_ops = {
 	.zap = fb_defio_vma_zap,
 };
 
+static void free_view(struct page **pages, unsigned long nr)
+{
+	for (unsigned long index = 0; index < nr; index++)
+		put_page(pages[index]);
+	kvfree(pages);
+}
+
+/* The first VMA comes: a copy of the frame. */
+static int make_view(struct fb_defio_vmas *vmas)
+{
+	struct page **pages;
+	int err;
+
+	pages = (struct page **)kvcalloc(vmas->nr_pages, sizeof(struct page *), GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+	err = alloc_pages_bulk(GFP_KERNEL, vmas->nr_pages, pages);
+	if (err) {
+		kvfree(pages);
+		return err;
+	}
+	for (unsigned long index = 0; index < vmas->nr_pages; index++) {
+		memcpy(page_address(pages[index]),
+		       vmas->info->screen_buffer + (index << PAGE_SHIFT), PAGE_SIZE);
+		pages[index]->mapping = &vmas->mapping;
+		pages[index]->index = index;
+	}
+	scoped_guard (mutex, &vmas->lock)
+		vmas->pages = pages;
+	/* From now on only guests store into the frame, through the view. */
+	err = fb_defio_add_mapping(vmas->info, &vmas->defio_mapping);
+	if (err) {
+		scoped_guard (mutex, &vmas->lock)
+			vmas->pages = nullptr;
+		free_view(pages, vmas->nr_pages);
+	}
+	return err;
+}
+
+/* The last VMA went: what it stored is brought into the frame. */
 static void drop_view(struct fb_defio_vmas *vmas)
 {
-	guard(mutex)(&vmas->lock);
-	for (unsigned long index = 0; index < vmas->nr_pages; index++) {
-		if (!vmas->pages[index])
-			continue;
-		put_page(vmas->pages[index]);
-		vmas->pages[index] = nullptr;
-		clear_bit(index, vmas->dirty);
+	struct page **pages;
+
+	fb_defio_remove_mapping(vmas->info, &vmas->defio_mapping);
+	scoped_guard (mutex, &vmas->lock) {
+		pages = vmas->pages;
+		vmas->pages = nullptr;
 	}
+	free_view(pages, vmas->nr_pages);
+	bitmap_zero(vmas->dirty, (unsigned int)vmas->nr_pages);
 }
 
 static void fb_defio_vma_close(struct vm_area_struct *vma)
@@ -217,7 +254,6 @@ static void fb_defio_vma_close(struct vm_area_struct *vma)
 	guard(mutex)(&vmas->map_lock);
 	if (--vmas->nr_vmas > 0)
 		return;
-	fb_defio_remove_mapping(vmas->info, &vmas->defio_mapping);
 	drop_view(vmas);
 }
 
@@ -232,17 +268,31 @@ int fb_defio_mmap(struct fb_info *info, struct file *file, struct vm_area_struct
 {
 	struct fb_defio_vmas *vmas = info->defio ? info->defio->vmas : nullptr;
 	unsigned long nr = (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
+	struct page **pages;
+	int err;
 
 	if (!vmas)
 		return -ENODEV;
 	if (vma->vm_pgoff > vmas->nr_pages || nr > vmas->nr_pages - vma->vm_pgoff)
 		return -EINVAL;
 	guard(mutex)(&vmas->map_lock);
+	scoped_guard (mutex, &vmas->lock) {
+		if (vmas->gone)
+			return -ENODEV;
+	}
 	if (vmas->nr_vmas == 0) {
-		int err = fb_defio_add_mapping(info, &vmas->defio_mapping);
-
+		err = make_view(vmas);
 		if (err)
 			return err;
+	}
+	/* Constant while there are VMAs. */
+	scoped_guard (mutex, &vmas->lock)
+		pages = vmas->pages;
+	err = mmu_bind(vma->area, vma->vm_start, pages + vma->vm_pgoff, nr);
+	if (err) {
+		if (vmas->nr_vmas == 0)
+			drop_view(vmas);
+		return err;
 	}
 	vmas->nr_vmas++;
 	vma->vm_ops = &fb_defio_vm_ops;
@@ -280,25 +330,19 @@ struct fb_defio_vmas *fb_defio_vmas_alloc(struct fb_info *info)
 	mutex_init(&vmas->lock);
 	address_space_init(&vmas->mapping, vmas);
 	vmas->dirty = bitmap_zalloc((unsigned int)vmas->nr_pages, GFP_KERNEL);
-	if (!vmas->dirty)
-		goto free_vmas;
-	scoped_guard(mutex, &vmas->lock) {
-		vmas->pages = (struct page **)kvcalloc(vmas->nr_pages, sizeof(struct page *),
-						       GFP_KERNEL);
-		if (vmas->pages)
-			return vmas;
+	if (!vmas->dirty) {
+		kfree(vmas);
+		return nullptr;
 	}
-	bitmap_free(vmas->dirty);
-free_vmas:
-	kfree(vmas);
-	return nullptr;
+	return vmas;
 }
 
 void fb_defio_vmas_free(struct fb_defio_vmas *vmas)
 {
-	/* Every VMA held a file and every file a reference to the fb_info: none is left. */
+	/*
+	 * Every VMA held a file and every file a reference to the fb_info: none is left, and no
+	 * view.
+	 */
 	bitmap_free(vmas->dirty);
-	scoped_guard(mutex, &vmas->lock)
-		kvfree(vmas->pages);
 	kfree(vmas);
 }

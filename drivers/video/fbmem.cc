@@ -2,13 +2,14 @@
 /*
  * fbmem.cc - the table of framebuffers, and what programs do to one
  *
- * The table of a machine has FB_MAX places. A lookup takes a reference under the table's lock, so an fb_info
- * which somebody found cannot be freed under him; whether its device still exists is asked under
- * info->lock (`node` >= 0).
+ * The table of a machine has FB_MAX places. A lookup takes a reference under the table's lock, so
+ * an fb_info which somebody found cannot be freed under him; whether its device still exists is
+ * asked under info->lock (`node` >= 0).
  *
- * Locks: table->lock (mutex) -> nothing. info->lock (mutex): see linux/fb.h. Neither is held while a file
- *     is flushed: a flush waits for other processes.
- * KSHIM: one file object serves as device node, inode and open file; there is no character device layer.
+ * Locks: table->lock (mutex) -> nothing. info->lock (mutex): see linux/fb.h. Neither is held
+ *     while a file is flushed: a flush waits for other processes.
+ * KSHIM: one file object serves as device node, inode and open file; there is no character device
+ * layer.
  */
 #include <linux/fb.h>
 
@@ -38,7 +39,11 @@ static int alloc_cmap(struct fb_cmap *cmap)
 
 	if (!colours)
 		return -ENOMEM;
-	*cmap = {0, FB_CMAP_LEN, colours, colours + FB_CMAP_LEN, colours + 2 * FB_CMAP_LEN,
+	*cmap = {0,
+		 FB_CMAP_LEN,
+		 colours,
+		 colours + FB_CMAP_LEN,
+		 colours + 2 * FB_CMAP_LEN,
 		 colours + 3 * FB_CMAP_LEN};
 	/* Until somebody sets a palette, index i is the grey i/255. */
 	for (u32 i = 0; i < FB_CMAP_LEN; i++)
@@ -108,10 +113,11 @@ int register_framebuffer(struct fb_info *info)
 
 	if (!info->screen_buffer || info->screen_size == 0)
 		return -EINVAL;
-	scoped_guard(mutex, &info->lock)
+	scoped_guard (mutex, &info->lock)
 		err = fb_damage_set_geometry(info);
 	if (err) {
-		pr_err("fb: cannot register %ux%u at %u bits, lines of %u bytes, offset %u: it does not fit "
+		pr_err("fb: cannot register %ux%u at %u bits, lines of %u bytes, offset %u: it "
+		       "does not fit "
 		       "a frame of %lu bytes\n",
 		       info->var.xres, info->var.yres, info->var.bits_per_pixel,
 		       info->fix.line_length, info->pixel_offset, info->screen_size);
@@ -136,7 +142,7 @@ void unregister_framebuffer(struct fb_info *info)
 {
 	struct fb_state *table = current_machine()->fb;
 
-	scoped_guard(mutex, &table->lock) {
+	scoped_guard (mutex, &table->lock) {
 		guard(mutex)(&info->lock);
 		if (info->node < 0)
 			return;
@@ -166,7 +172,7 @@ static int fb_file_release(struct file *file)
 	struct fb_info *info = (struct fb_info *)file->private_data;
 	bool last;
 
-	scoped_guard(mutex, &info->lock) {
+	scoped_guard (mutex, &info->lock) {
 		last = --info->open_count == 0;
 		if (info->fbops->fb_release)
 			info->fbops->fb_release(info, 1);
@@ -203,7 +209,7 @@ struct file *fb_open(struct fb_info *info)
 	if (IS_ERR(file))
 		return file;
 	file->f_mapping = fb_defio_address_space(info);
-	scoped_guard(mutex, &info->lock) {
+	scoped_guard (mutex, &info->lock) {
 		if (info->node < 0)
 			goto discard;
 		if (info->fbops->fb_open) {
@@ -280,7 +286,7 @@ int fb_set_var(struct fb_info *info, struct fb_var_screeninfo *var)
 {
 	int err;
 
-	scoped_guard(mutex, &info->lock) {
+	scoped_guard (mutex, &info->lock) {
 		if (info->node < 0)
 			return -ENODEV;
 		err = clamp_var(info, var);
@@ -299,7 +305,7 @@ int fb_set_cmap(struct fb_cmap *cmap, struct fb_info *info)
 {
 	if (cmap->start >= FB_CMAP_LEN || cmap->len > FB_CMAP_LEN - cmap->start)
 		return -EINVAL;
-	scoped_guard(mutex, &info->lock) {
+	scoped_guard (mutex, &info->lock) {
 		if (info->node < 0)
 			return -ENODEV;
 		for (u32 i = 0; i < cmap->len; i++) {
@@ -368,7 +374,7 @@ static void fb_exit(struct pv_machine *machine)
 	for (int node = 0; node < FB_MAX; node++) {
 		struct fb_info *info;
 
-		scoped_guard(mutex, &machine->fb->lock)
+		scoped_guard (mutex, &machine->fb->lock)
 			info = machine->fb->registered[node];
 		WARN_ON(info); /* its driver forgot it */
 	}

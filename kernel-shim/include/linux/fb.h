@@ -2,11 +2,12 @@
 /*
  * linux/fb.h - framebuffer devices
  *
- * A framebuffer is a linear frame in kernel memory (screen_buffer, from vzalloc) and a description of
- * the pixels in it (var, fix, pixel_offset). Two kinds of programs reach it: threads of this process
- * through guest mappings (vm_mmap of the device file), and other processes through a FUSE file. Both
- * are brought into the frame by deferred I/O (video/fb_defio.h); what changed is kept as rectangles
- * by video/damage.h until the driver takes them.
+ * A framebuffer is a linear frame in kernel memory (screen_buffer, from vzalloc) and a
+ * description of the pixels in it (var, fix, pixel_offset). Two kinds of programs reach it:
+ * threads of this process through guest mappings (vm_mmap of the device file), and other
+ * processes through a FUSE file. Both are brought into the frame by deferred I/O
+ * (video/fb_defio.h); what changed is kept as rectangles by video/damage.h until the driver takes
+ * them.
  *
  *      offset 0                                             screen_size (whole pages)
  *      | pixel_offset bytes | line 0 ... | line 1 ... | ... | unused |
@@ -14,15 +15,16 @@
  *                           |<--- fix.line_length --->|
  *
  * I1: screen_buffer, screen_size and fbdefio do not change between register and release.
- * I2: info->count holds the memory; the frame and the fb_info live until the last put, however early
- *     the device went away. After unregister_framebuffer() the device is gone: open gives -ENODEV,
- *     accesses through old mappings get SIGBUS, but nothing is freed under anyone.
- * Locks: info->lock (mutex) serialises set_var, blank, cmap, open and close. It is outermost in this
- *     room: info->lock -> fb_defio lock -> page lock -> i_mmap lock -> damage locks. Readers of the
- *     geometry take a snapshot with fb_damage_geometry() and no lock of ours.
+ * I2: info->count holds the memory; the frame and the fb_info live until the last put, however
+ *     early the device went away. After unregister_framebuffer() the device is gone: open gives
+ *     -ENODEV, accesses through old mappings get SIGBUS, but nothing is freed under anyone.
+ * Locks: info->lock (mutex) serialises set_var, blank, cmap, open and close. It is outermost in
+ *     this room: info->lock -> fb_defio lock -> page lock -> i_mmap lock -> damage locks. Readers
+ *     of the geometry take a snapshot with fb_damage_geometry() and no lock of ours.
  *
- * KSHIM: pixel_offset does not exist in Linux, where a frame starts at smem_start. Here the frame may
- * be a file with a header (an X server's XWD dump), and the fbif RESIZE event carries an offset anyway.
+ * KSHIM: pixel_offset does not exist in Linux, where a frame starts at smem_start. Here the frame
+ * may be a file with a header (an X server's XWD dump), and the fbif RESIZE event carries an
+ * offset anyway.
  */
 #pragma once
 
@@ -49,8 +51,8 @@ struct fb_deferred_io {
 	/* The refresh period in jiffies, i.e. microseconds. 0 counts as one jiffy. */
 	unsigned long delay;
 	/*
-	 * Called after the harvests of one period, in the worker or in whoever flushes, one call at a
-	 * time, may sleep. The driver takes the damage and sends it.
+	 * Called after the harvests of one period, in the worker or in whoever flushes, one call
+	 * at a time, may sleep. The driver takes the damage and sends it.
 	 */
 	void (*deferred_io)(struct fb_info *info);
 };
@@ -79,7 +81,7 @@ struct fb_info {
 	/* Protected by lock; copied into the damage's snapshot by fb_damage_set_geometry(). */
 	struct fb_var_screeninfo var;
 	struct fb_fix_screeninfo fix;
-	u32 pixel_offset; /* bytes before the first pixel; any value, need not be aligned */
+	u32 pixel_offset;    /* bytes before the first pixel; any value, need not be aligned */
 	struct fb_cmap cmap; /* 256 entries of each colour, owned by fbmem */
 	int blank;
 	unsigned int open_count;
@@ -110,16 +112,16 @@ void framebuffer_release(struct fb_info *info);
  * register_framebuffer - make @info reachable by number in the current machine
  *
  * var, fix, fbops, screen_buffer and screen_size must be set. Call fb_deferred_io_init() before.
- * Takes a reference for the table. Return: 0, -ENXIO (FB_MAX framebuffers exist), -EINVAL (no frame,
- * or a geometry which does not fit into it), -ENOMEM.
+ * Takes a reference for the table. Return: 0, -ENXIO (FB_MAX framebuffers exist), -EINVAL (no
+ * frame, or a geometry which does not fit into it), -ENOMEM.
  */
 [[nodiscard]] int register_framebuffer(struct fb_info *info);
 
 /**
  * unregister_framebuffer - the device goes away
  *
- * No open and no lookup succeeds afterwards. Call fb_deferred_io_cleanup() after it; the memory stays
- * until the last file and mapping let go.
+ * No open and no lookup succeeds afterwards. Call fb_deferred_io_cleanup() after it; the memory
+ * stays until the last file and mapping let go.
  */
 void unregister_framebuffer(struct fb_info *info);
 
@@ -156,9 +158,9 @@ struct file *fb_open(struct fb_info *info);
 
 /*
  * Deferred I/O of a driver (drivers/video/fb_defio.cc; the side of mappings is video/fb_defio.h).
- * Init before register_framebuffer() with info->fbdefio set. Cleanup after unregister_framebuffer():
- * runs one last flush, then zaps every mapping and cuts the driver off: when it returns deferred_io is
- * not running and is never called again. May sleep.
+ * Init before register_framebuffer() with info->fbdefio set. Cleanup after
+ * unregister_framebuffer(): runs one last flush, then zaps every mapping and cuts the driver off:
+ * when it returns deferred_io is not running and is never called again. May sleep.
  */
 [[nodiscard]] int fb_deferred_io_init(struct fb_info *info);
 void fb_deferred_io_cleanup(struct fb_info *info);

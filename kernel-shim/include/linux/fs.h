@@ -2,9 +2,10 @@
 /*
  * linux/fs.h - files and what maps them, as little of it as a device needs
  *
- * KSHIM: there are no paths, directories or inodes: a driver makes the file (alloc_file) and a guest
- * program maps it (vm_mmap). What an inode is for, holding an address_space together, the driver's own
- * object does. #include_next because the system has a header of this name (BLKGETSIZE and such).
+ * KSHIM: there are no paths, directories or inodes: a driver makes the file (alloc_file) and a
+ * guest program maps it (vm_mmap). What an inode is for, holding an address_space together, the
+ * driver's own object does. #include_next because the system has a header of this name
+ * (BLKGETSIZE and such).
  */
 #pragma once
 
@@ -19,8 +20,8 @@ struct file;
 struct vm_area_struct;
 
 /*
- * What is mapped, and by whom. i_mmap_rwsem is taken for writing when a VMA comes or goes, for reading
- * by whoever walks the VMAs to find a page's mappings. Order: page lock -> i_mmap_rwsem.
+ * What is mapped, and by whom. i_mmap_rwsem is taken for writing when a VMA comes or goes, for
+ * reading by whoever walks the VMAs to find a page's mappings. Order: page lock -> i_mmap_rwsem.
  */
 struct address_space {
 	struct rw_semaphore i_mmap_rwsem;
@@ -31,7 +32,10 @@ struct address_space {
 void address_space_init(struct address_space *mapping, void *private_data);
 
 struct file_operations {
-	/* Checks vma->vm_pgoff and length, sets vma->vm_ops (and vm_private_data, vm_file's mapping). */
+	/*
+	 * Checks vma->vm_pgoff and length, sets vma->vm_ops (and vm_private_data, vm_file's
+	 * mapping).
+	 */
 	int (*mmap)(struct file *file, struct vm_area_struct *vma);
 	/* The last reference is gone. May sleep. */
 	int (*release)(struct file *file);

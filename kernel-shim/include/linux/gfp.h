@@ -2,8 +2,8 @@
 /*
  * linux/gfp.h - pages
  *
- * KSHIM: every allocation may sleep and none can fail for want of reclaim; a gfp_t only says whether the
- * page is zeroed. Node, zone and retry flags do not exist.
+ * KSHIM: every allocation may sleep and none can fail for want of reclaim; a gfp_t only says
+ * whether the page is zeroed. Node, zone and retry flags do not exist.
  */
 #pragma once
 
@@ -14,7 +14,8 @@ struct page;
 
 /**
  * alloc_pages - 2^@order contiguous frames, each with one reference
- * Return: the first page, or null when the machine's memory is full. The pages are freed one by one.
+ * Return: the first page, or null when the machine's memory is full. The pages are freed one by
+ * one.
  */
 struct page *alloc_pages(gfp_t gfp, unsigned int order);
 

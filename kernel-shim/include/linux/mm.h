@@ -5,15 +5,16 @@
  * A guest program is a thread of this process; its mappings are real addresses, its faults are real
  * faults, resolved in the steps of a kernel:
  *
- *      access --> mmap_lock (read) --> vm_ops->fault: which page?           read: lock, check, install RO
- *                                      vm_ops->page_mkwrite: now locked     write: install RW, a step of
- *                                                                           its own; then unlock the page
+ *      access --> mmap_lock (read) --> vm_ops->fault: which page?
+ *                   read:  lock the page, check it, install a read-only PTE, unlock
+ *                   write: vm_ops->page_mkwrite: noted, and locked;
+ *                          install a writable PTE, a step of its own; unlock
  *
- * M1: a PTE is installed or write-protected only with the page's lock held, so whoever holds it sees PTE
- *     and the owner's record of it agree.
+ * M1: a PTE is installed or write-protected only with the page's lock held, so whoever holds it
+ *     sees PTE and the owner's record of it agree.
  * M2: a mapped page has a reference from its owner until it is unmapped everywhere.
- * Lock order: mmap_lock -> page lock -> i_mmap_rwsem. A driver's locks that its fault callbacks take lie
- *     between mmap_lock and the page lock.
+ * Lock order: mmap_lock -> page lock -> i_mmap_rwsem. A driver's locks that its fault callbacks
+ *     take lie between mmap_lock and the page lock.
  */
 #pragma once
 
@@ -53,13 +54,16 @@ void unlock_page(struct page *page);
 bool PageLocked(const struct page *page);
 
 /**
- * page_poison_set - fill freed pages and check them when they are allocated
- * On by default in explore and sanitizer builds. A page that was written after it was freed is reported by
- * WARN when it is allocated again.
+ * page_poison_set - fill freed pages and check them when they are allocated On by default in
+ * explore and sanitizer builds. A page that was written after it was freed is reported by WARN
+ * when it is allocated again.
  */
 void page_poison_set(bool on);
 
-/* An empty address space for guest programs, one user; null without memory. mmput() unmaps what is left. */
+/*
+ * An empty address space for guest programs, one user; null without memory. mmput() unmaps what
+ * is left.
+ */
 struct mm_struct *mm_alloc(void);
 void mmget(struct mm_struct *mm);
 void mmput(struct mm_struct *mm);
@@ -79,7 +83,8 @@ unsigned long vm_mmap(struct mm_struct *mm, struct file *file, unsigned long len
 
 /**
  * vm_munmap - unmap exactly what one vm_mmap() mapped
- * KSHIM: parts of a mapping cannot be unmapped. Return: 0; -EINVAL when [addr, addr+len) is no mapping.
+ * KSHIM: parts of a mapping cannot be unmapped. Return: 0; -EINVAL when [addr, addr+len) is no
+ * mapping.
  */
 [[nodiscard]] int vm_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len);
 

@@ -16,8 +16,8 @@ struct page;
 struct vm_area_struct;
 
 /*
- * One per frame of guest memory, in one array. A free page belongs to the allocator; an allocated one to
- * whoever holds references.
+ * One per frame of guest memory, in one array. A free page belongs to the allocator; an allocated
+ * one to whoever holds references.
  */
 struct page {
 	/* Bits PG_*. A word of 32 bits, since threads sleep on it. */
@@ -25,15 +25,15 @@ struct page {
 	atomic_t _refcount; /* 0: free */
 	/* Set by the owner of a page that VMAs map; protected by the page lock. */
 	struct address_space *mapping;
-	pgoff_t index;        /* in mapping, pages */
+	pgoff_t index;              /* in mapping, pages */
 	unsigned long private_data; /* the owner's; the order of a free block */
-	struct list_head lru; /* the owner's; in a free list while free */
+	struct list_head lru;       /* the owner's; in a free list while free */
 };
 
 enum pageflags {
 	PG_locked = 1u << 0,
-	PG_waiters = 1u << 1, /* somebody sleeps on flags */
-	PG_buddy = 1u << 2,   /* first page of a free block */
+	PG_waiters = 1u << 1,  /* somebody sleeps on flags */
+	PG_buddy = 1u << 2,    /* first page of a free block */
 	PG_poisoned = 1u << 3, /* free and filled with the poison */
 };
 
@@ -51,11 +51,14 @@ struct vm_operations_struct {
 	void (*open)(struct vm_area_struct *vma);
 	/* The VMA is gone from its mm and from the address_space. May sleep; no lock is held. */
 	void (*close)(struct vm_area_struct *vma);
-	/* vmf->page = the page of vmf->pgoff with a reference. Return: 0 or VM_FAULT_*. May sleep. */
+	/*
+	 * vmf->page = the page of vmf->pgoff with a reference. Return: 0 or VM_FAULT_*. May
+	 * sleep.
+	 */
 	vm_fault_t (*fault)(struct vm_fault *vmf);
 	/*
-	 * vmf->page is about to become writable. Return: VM_FAULT_LOCKED with the page locked, and then it
-	 * stays locked until the PTE is installed; or VM_FAULT_SIGBUS.
+	 * vmf->page is about to become writable. Return: VM_FAULT_LOCKED with the page locked,
+	 * and then it stays locked until the PTE is installed; or VM_FAULT_SIGBUS.
 	 */
 	vm_fault_t (*page_mkwrite)(struct vm_fault *vmf);
 };
@@ -72,13 +75,13 @@ struct vm_area_struct {
 	struct list_head mm_node;     /* protected by mm->mmap_lock */
 	struct list_head shared_node; /* protected by mapping->i_mmap_rwsem */
 	struct mmu_area *area;        /* the addresses */
-	bool unmapped; /* protected by mm->mmap_lock: faults fail from now on */
+	bool unmapped;                /* protected by mm->mmap_lock: faults fail from now on */
 };
 
 /* How the faults of a guest program reach the kernel side (<kshim/mmu.h>). */
 enum mmu_delivery {
 	MMU_DELIVER_INLINE,   /* userfaultfd, in the faulting thread */
-	MMU_DELIVER_HANDLER,  /* userfaultfd, in a handler thread: system calls may touch the range */
+	MMU_DELIVER_HANDLER,  /* userfaultfd, in a handler thread: for system calls */
 	MMU_DELIVER_MPROTECT, /* mprotect and SIGSEGV, in the faulting thread */
 };
 

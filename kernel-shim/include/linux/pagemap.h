@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * linux/pagemap.h - pages of files. The page lock and the address_space live in linux/mm.h and linux/fs.h.
+ * linux/pagemap.h - pages of files. The page lock and the address_space live in linux/mm.h and
+ * linux/fs.h.
  */
 #pragma once
 

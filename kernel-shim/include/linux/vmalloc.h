@@ -20,7 +20,8 @@ void vfree(const void *addr);
 /**
  * vmap - map pages the caller owns
  *
- * The mapping holds a reference to each page until vunmap(), so a page cannot be reused under an alias.
+ * The mapping holds a reference to each page until vunmap(), so a page cannot be reused under an
+ * alias.
  * Return: the address, or null.
  */
 void *vmap(struct page **pages, unsigned int count);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * memory.cc - guest memory: one memfd, its direct map, the page array; the mmu's initcall
+ *
+ *      window (aligned to its size)
+ *      | direct map: the memfd, frame 0 first | nothing | struct page array | nothing |
+ *
+ * The host gives memory to a frame when it is first touched. Huge pages are refused: one would give memory to
+ * 512 frames at once, and userfaultfd would have to split it again.
+ */
+#include "mmu_internal.h"
+
+#include <linux/err.h>
+#include <linux/minmax.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* MMU_WINDOW bytes of addresses with nothing behind them, aligned to MMU_WINDOW. */
+static void *reserve_window(struct mmu *mmu)
+{
+	const struct mmu_mapping twice = {.addr = 0,
+					  .bytes = 2 * MMU_WINDOW,
+					  .prot = PROT_NONE,
+					  .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+					  .fd = -1,
+					  .offset = 0};
+	void *ret = mmu_host_mmap(mmu, twice);
+	unsigned long got = (unsigned long)ret, aligned;
+
+	if (IS_ERR(ret))
+		return ret;
+	aligned = (got + MMU_WINDOW - 1) & ~(MMU_WINDOW - 1);
+	if (aligned > got)
+		mmu_host_munmap(got, aligned - got);
+	mmu_host_munmap(aligned + MMU_WINDOW, got + MMU_WINDOW - aligned);
+	return (void *)aligned;
+}
+
+static int make_memfd(size_t bytes)
+{
+	int fd = memfd_create("pvshim-memory", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)bytes)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int map_window(struct mmu *mmu, size_t bytes)
+{
+	const struct mmu_mapping direct = {.addr = (unsigned long)mmu->window,
+					   .bytes = bytes,
+					   .prot = PROT_READ | PROT_WRITE,
+					   .flags = MAP_SHARED | MAP_FIXED,
+					   .fd = mmu->memfd,
+					   .offset = 0};
+	const struct mmu_mapping array = {.addr = (unsigned long)mmu->window + MMU_PAGES_OFFSET,
+					  .bytes = PAGE_ALIGN(mmu->nr_pages * sizeof(struct page)),
+					  .prot = PROT_READ | PROT_WRITE,
+					  .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+						   MAP_NORESERVE,
+					  .fd = -1,
+					  .offset = 0};
+	void *ret = mmu_host_mmap(mmu, direct);
+
+	if (IS_ERR(ret))
+		return PTR_ERR_OR_ZERO(ret);
+	/* A kernel without huge pages refuses the advice, and needs none. */
+	(void)madvise(ret, bytes, MADV_NOHUGEPAGE);
+	ret = mmu_host_mmap(mmu, array);
+	if (IS_ERR(ret))
+		return PTR_ERR_OR_ZERO(ret);
+	mmu->pages = (struct page *)ret;
+	return 0;
+}
+
+int mmu_memory_init(struct mmu *mmu, size_t bytes)
+{
+	void *window;
+	int err;
+
+	if (bytes == 0 || !PAGE_ALIGNED(bytes) || bytes > MMU_MEMORY_MAX) {
+		pr_err("mmu: %zu bytes of guest memory: must be whole pages, at most %lu bytes\n",
+		       bytes, MMU_MEMORY_MAX);
+		return -EINVAL;
+	}
+	window = reserve_window(mmu);
+	if (IS_ERR(window)) {
+		pr_err("mmu: cannot reserve %lu bytes of addresses (error %d); is there a limit "
+		       "(ulimit -v)?\n",
+		       2 * MMU_WINDOW, PTR_ERR_OR_ZERO(window));
+		return PTR_ERR_OR_ZERO(window);
+	}
+	mmu->window = (char *)window;
+	mmu->nr_pages = bytes >> PAGE_SHIFT;
+	mmu->memfd = make_memfd(bytes);
+	if (mmu->memfd < 0) {
+		err = mmu->memfd;
+		pr_err("mmu: no memfd of %zu bytes for guest memory: error %d\n", bytes, err);
+		goto unmap;
+	}
+	err = map_window(mmu, bytes);
+	if (err) {
+		pr_err("mmu: cannot map %zu bytes of guest memory: error %d\n", bytes, err);
+		goto close_memfd;
+	}
+	return 0;
+
+close_memfd:
+	close(mmu->memfd);
+unmap:
+	mmu_host_munmap((unsigned long)mmu->window, MMU_WINDOW);
+	return err;
+}
+
+void mmu_memory_exit(struct mmu *mmu)
+{
+	mmu_host_munmap((unsigned long)mmu->window, MMU_WINDOW);
+	close(mmu->memfd);
+}
+
+int mmu_populate(struct mmu *mmu, unsigned long pfn)
+{
+	/* Through the file and not the direct map: a host without memory says so instead of SIGBUS. */
+	if (fallocate(mmu->memfd, 0, (off_t)(pfn << PAGE_SHIFT), PAGE_SIZE))
+		return errno == EINTR ? 0 : -ENOMEM;
+	return 0;
+}
+
+void mmu_page_discard(struct page *page)
+{
+	struct mmu *mmu = current_mmu();
+	off_t offset = (off_t)(page_to_pfn(page) << PAGE_SHIFT);
+
+	if (fallocate(mmu->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, PAGE_SIZE))
+		memset(page_address(page), 0, PAGE_SIZE); /* the promise that matters */
+}
+
+struct page *mmu_page_array(unsigned long *nr_pages)
+{
+	*nr_pages = current_mmu()->nr_pages;
+	return current_mmu()->pages;
+}
+
+bool pfn_valid(unsigned long pfn)
+{
+	return pfn < current_mmu()->nr_pages;
+}
+
+struct page *pfn_to_page(unsigned long pfn)
+{
+	return current_mmu()->pages + pfn;
+}
+
+void mmu_stats(struct mmu_stats *stats)
+{
+	const struct mmu *mmu = current_mmu();
+	const auto get = [](const u64 *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); };
+
+	*stats = {
+		.faults = get(&mmu->faults),
+		.faults_failed = get(&mmu->faults_failed),
+		.installs = get(&mmu->installs),
+		.upgrades = get(&mmu->upgrades),
+		.protects = get(&mmu->protects),
+		.zaps = get(&mmu->zaps),
+		.rebinds = get(&mmu->rebinds),
+		.host_mappings = (u64)__atomic_load_n(&mmu->host_mappings, __ATOMIC_RELAXED),
+	};
+}
+
+static int mmu_init(struct pv_machine *m)
+{
+	struct mmu *mmu = kzalloc_obj(struct mmu, GFP_KERNEL);
+	int err;
+
+	if (!mmu)
+		return -ENOMEM;
+	mmu->machine = m;
+	mmu->mapping_budget = mmu_default_budget();
+	spin_lock_init(&mmu->lock);
+	scoped_guard (spinlock, &mmu->lock)
+		INIT_LIST_HEAD(&mmu->kernel_maps);
+	err = mmu_memory_init(mmu, m->config.memory_bytes);
+	if (err)
+		goto free_mmu;
+	err = mmu_traps_get();
+	if (err)
+		goto free_memory;
+	err = mmu_host_init(mmu);
+	if (err)
+		goto put_traps;
+	m->mmu = mmu;
+	return 0;
+
+put_traps:
+	mmu_traps_put();
+free_memory:
+	mmu_memory_exit(mmu);
+free_mmu:
+	kfree(mmu);
+	return err;
+}
+
+static void mmu_exit(struct pv_machine *m)
+{
+	struct mmu *mmu = m->mmu;
+
+	mmu_kernel_maps_exit(mmu);
+	mmu_host_exit(mmu);
+	mmu_traps_put();
+	mmu_memory_exit(mmu);
+	kfree(mmu);
+	m->mmu = nullptr;
+}
+
+const struct machine_initcall mmu_initcall = {"mmu", mmu_init, mmu_exit};

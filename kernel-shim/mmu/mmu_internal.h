@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mmu_internal.h - what the files of mmu/ share
+ *
+ *      memory.cc       memfd, window, direct map, pages        both hosts
+ *      kernel_map.cc   frames side by side                     both hosts
+ *      host_calls.cc   system calls, made to fail on demand    both hosts
+ *      trap.cc         signals, kshim_try()                    both hosts
+ *      threads/        areas on the real MMU
+ *      explore/        areas on a soft MMU
+ *
+ * Locks: mmu->lock guards the list of kernel maps; nothing is taken under it. An area's own lock is in
+ * its host's area header.
+ */
+#ifndef KSHIM_MMU_INTERNAL_H
+#define KSHIM_MMU_INTERNAL_H
+
+#include <kshim/machine.h>
+#include <kshim/mmu.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+
+struct mmu_host;
+
+struct mmu {
+	struct pv_machine *machine;
+
+	/* Constant after init. */
+	int memfd;
+	char *window; /* MMU_WINDOW bytes, aligned to that */
+	struct page *pages;
+	unsigned long nr_pages;
+	struct mmu_host *host; /* the host's part: fault delivery */
+
+	spinlock_t lock;
+	struct list_head kernel_maps __guarded_by(lock);
+
+	/* Atomic. */
+	s64 host_mappings, mapping_budget;
+	long fail_call; /* calls to go; 0: off */
+	u64 faults, faults_failed, installs, upgrades, protects, zaps, rebinds;
+};
+
+static inline struct mmu *current_mmu(void)
+{
+	return current_machine()->mmu;
+}
+
+/* Counters are no part of what the explorer looks at: no schedule point. */
+static inline void mmu_count(u64 *counter, u64 n = 1)
+{
+	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+/* memory.cc */
+[[nodiscard]] int mmu_memory_init(struct mmu *mmu, size_t bytes);
+void mmu_memory_exit(struct mmu *mmu);
+/* Makes the host have memory for a frame, so that UFFDIO_CONTINUE finds it. 0 or -ENOMEM. */
+[[nodiscard]] int mmu_populate(struct mmu *mmu, unsigned long pfn);
+
+/* kernel_map.cc: reports what was never destroyed, and destroys it. */
+void mmu_kernel_maps_exit(struct mmu *mmu);
+
+/* The host's part; also what it needs to be told by a trap. */
+[[nodiscard]] int mmu_host_init(struct mmu *mmu);
+void mmu_host_exit(struct mmu *mmu);
+
+/* trap.cc: the signal handlers exist from the first machine's init to the last one's exit. */
+[[nodiscard]] int mmu_traps_get(void);
+void mmu_traps_put(void);
+/* Leaves the innermost kshim_try() of this thread; returns when there is none. */
+void mmu_fixup_jump(void);
+/*
+ * The host's part: an access at @addr was refused. True: make it again. Runs in a signal handler.
+ */
+bool mmu_resolve_trap(unsigned long addr, bool write);
+
+/* host_calls.cc: 0 or -errno. munmap of our own ranges cannot fail but by being asked to. */
+struct mmu_mapping {
+	unsigned long addr; /* 0: the host's choice */
+	size_t bytes;
+	int prot, flags, fd;
+	u64 offset;
+};
+[[nodiscard]] void *mmu_host_mmap(struct mmu *mmu, const struct mmu_mapping &what);
+[[nodiscard]] int mmu_host_mprotect(struct mmu *mmu, unsigned long addr, size_t bytes, int prot);
+[[nodiscard]] int mmu_host_madvise(struct mmu *mmu, unsigned long addr, size_t bytes, int advice);
+[[nodiscard]] int mmu_host_ioctl(struct mmu *mmu, int fd, unsigned long request, void *arg);
+void mmu_host_munmap(unsigned long addr, size_t bytes);
+/* May another @n mappings be made? They are counted then. @n below 0 gives back. 0 or -ENOMEM. */
+[[nodiscard]] int mmu_charge(struct mmu *mmu, s64 n);
+void mmu_uncharge(struct mmu *mmu, s64 n);
+/* What the host allows this process, less a reserve. */
+s64 mmu_default_budget(void);
+
+#endif

@@ -38,6 +38,7 @@
 
 constexpr size_t STRIPE_BYTES = 64 * 1024;
 constexpr size_t NR_STRIPES = 64;
+constexpr size_t CACHE_LINE = 64;
 
 /*
  * More separate runs in a page than this are one run: noise is not worth a rectangle per dot.
@@ -61,8 +62,9 @@ struct fb_damage {
 	 * A stripe guards comparing and copying of frame bytes whose offset / STRIPE_BYTES maps
 	 * to it.
 	 */
-	struct alignas(64) {
+	struct {
 		struct mutex lock;
+		char apart[CACHE_LINE];
 	} stripes[NR_STRIPES];
 };
 

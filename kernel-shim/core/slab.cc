@@ -162,7 +162,7 @@ static void *slab_alloc(size_t size, size_t align, gfp_t flags, const void *call
 	size_t offset, bytes;
 	char *block;
 
-	/* Either the smallest alignment or one that leaves room for the header: see block_align(). */
+	/* The smallest alignment, or one that leaves room for the header: block_align(). */
 	align = align <= SLAB_MIN_ALIGN ? SLAB_MIN_ALIGN : max_t(size_t, align, SLAB_BIG_ALIGN);
 	offset = align == SLAB_MIN_ALIGN ? sizeof(*h) : align;
 	if (__builtin_add_overflow(size, offset, &bytes))

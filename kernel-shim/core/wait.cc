@@ -35,7 +35,7 @@ int autoremove_wake_function(struct wait_queue_entry *entry, unsigned mode, int 
 {
 	int woken = default_wake_function(entry, mode, flags, key);
 
-	/* A waiter that was awake already keeps its place: it is about to leave or to look again. */
+	/* A waiter that was awake keeps its place: it is about to leave or to look again. */
 	if (woken)
 		list_del_init(&entry->entry);
 	return woken;

@@ -6,8 +6,10 @@
  * more, up to max_active, so that the next work need not wait for this one.
  *
  * I1. An idle worker sleeps exclusively on wq->more. Every listing on wq->pending wakes one; a
- *     worker that is awake takes works until the list is empty. So a listed work is either about
- *     to be taken or all workers are executing.
+ *     worker that is awake takes works until the list is empty.
+ * I2. nr_idle counts workers that execute nothing and will look at wq->pending before they sleep:
+ *     those asleep, those woken, and those that are being started. A worker that begins to execute
+ *     and finds none left starts one. So a listed work waits only while max_active works execute.
  */
 #include "core.h"
 #include "workqueue.h"
@@ -20,43 +22,52 @@
 
 static int worker_thread(void *data);
 
+/*
+ * Starts a worker that worker_reserve() has counted; takes it back when that fails. May sleep.
+ */
 static int worker_start(struct workqueue_struct *wq)
 {
-	struct workqueue_state *state = wq->state;
 	struct worker *worker = kzalloc_obj(struct worker, GFP_KERNEL);
-	struct task_struct *task;
+	struct task_struct *task = ERR_PTR(-ENOMEM);
 
-	if (!worker)
-		return -ENOMEM;
-	worker->wq = wq;
-	INIT_LIST_HEAD(&worker->scheduled);
-	task = kthread_create(worker_thread, worker, "kw/%s", wq->name);
+	if (worker) {
+		worker->wq = wq;
+		INIT_LIST_HEAD(&worker->scheduled);
+		task = kthread_create(worker_thread, worker, "kw/%s", wq->name);
+	}
+	guard(spinlock)(&wq->state->lock);
 	if (IS_ERR(task)) {
 		kfree(worker);
+		wq->nr_workers--;
+		wq->nr_idle--;
 		return (int)PTR_ERR(task);
 	}
 	worker->task = task;
-	scoped_guard (spinlock, &state->lock) {
-		list_add_tail(&worker->node, &wq->workers);
-		wq->nr_workers++;
-	}
+	list_add_tail(&worker->node, &wq->workers);
 	wake_up_process(task);
 	return 0;
+}
+
+/* A worker is idle from the moment somebody decides to start it: see I2. */
+static void worker_reserve(struct workqueue_struct *wq) __must_hold(wq->state->lock);
+static void worker_reserve(struct workqueue_struct *wq)
+{
+	wq->nr_workers++;
+	wq->nr_idle++;
 }
 
 /* Called with the work lock, which it drops while it starts a thread. */
 static void worker_maybe_grow(struct workqueue_struct *wq) __must_hold(wq->state->lock);
 static void worker_maybe_grow(struct workqueue_struct *wq)
 {
-	if (wq->nr_idle || wq->nr_workers >= wq->max_active || wq->growing || wq->stop)
+	if (wq->nr_idle || wq->nr_workers >= wq->max_active || wq->stop)
 		return;
-	wq->growing = true;
+	worker_reserve(wq);
 	spin_unlock(&wq->state->lock);
 	if (worker_start(wq))
 		pr_warn("workqueue %s: no further worker; works wait for the %d there are\n",
 			wq->name, READ_ONCE(wq->nr_workers));
 	spin_lock(&wq->state->lock);
-	wq->growing = false;
 }
 
 static void worker_execute(struct workqueue_struct *wq, struct worker *worker,
@@ -90,6 +101,7 @@ static int worker_thread(void *data)
 	struct workqueue_struct *wq = worker->wq;
 
 	guard(spinlock)(&wq->state->lock);
+	wq->nr_idle--; /* counted by worker_reserve() */
 	for (;;) {
 		struct list_head *from = &wq->pending;
 
@@ -129,6 +141,7 @@ static int workqueue_start(struct workqueue_struct *wq)
 {
 	scoped_guard (spinlock, &wq->state->lock) {
 		list_add_tail(&wq->node, &wq->state->queues);
+		worker_reserve(wq);
 	}
 	return worker_start(wq);
 }

@@ -31,7 +31,6 @@ struct workqueue_struct {
 	struct list_head workers;
 	int nr_workers;
 	int nr_idle;
-	bool growing; /* a worker is starting another */
 	bool stop;
 	struct wait_queue_head more; /* idle workers, woken one a work */
 };

@@ -18,7 +18,7 @@ constexpr int nr_threads = 4, nr_rounds = 20000;
 class Locks : public machine_test
 {
 protected:
-	/* Two plain counters that a lock keeps equal: a second holder would see or make a difference. */
+	/* Two plain counters that a lock keeps equal: a second holder sees or makes a difference. */
 	long first = 0, second = 0;
 
 	void bump()
@@ -188,6 +188,9 @@ static void readers_share_and_writers_wait() __no_thread_safety_analysis
 		up_read(&sem);
 		yield();
 	}
+	/* Time for the writer to fall asleep, most of the rounds. */
+	for (int i = 0; i < 20; i++)
+		yield();
 	EXPECT_EQ(READ_ONCE(written), 0u);
 	up_read(&sem);
 	writer.join();
@@ -196,7 +199,8 @@ static void readers_share_and_writers_wait() __no_thread_safety_analysis
 
 TEST_F(Locks, RwsemReadersShareAndWritersWait)
 {
-	readers_share_and_writers_wait();
+	for (int i = 0; i < 300; i++)
+		readers_share_and_writers_wait();
 }
 
 static void downgrade_lets_readers_in() __no_thread_safety_analysis
@@ -216,7 +220,8 @@ static void downgrade_lets_readers_in() __no_thread_safety_analysis
 
 TEST_F(Locks, RwsemDowngradeLetsReadersInAndKeepsWritersOut)
 {
-	downgrade_lets_readers_in();
+	for (int i = 0; i < 300; i++)
+		downgrade_lets_readers_in();
 }
 
 #ifndef __clang__ /* which refuses to compile these, as it should */

@@ -7,6 +7,7 @@
 #include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include <thread>
 
@@ -79,6 +80,31 @@ TEST_F(Rcu, CallbacksRunInOrderBoundToTheMachineAndBarrierWaits)
 	for (int i = 0; i < 100; i++)
 		EXPECT_EQ(out[i], i);
 	rcu_barrier();
+}
+
+TEST_F(Rcu, CallbacksWaitForAReaderThatWasInside)
+{
+	struct object {
+		struct rcu_head head;
+		u32 called;
+	} o = {};
+	struct work_struct work;
+
+	INIT_WORK(&work, [](struct work_struct *) {});
+	{
+		guard(rcu)();
+		call_rcu(&o.head, [](struct rcu_head *head) {
+			WRITE_ONCE(container_of(head, object, head)->called, 1);
+		});
+		/* Threads come and go; the callback's would have come, too. */
+		for (int i = 0; i < 1000; i++) {
+			schedule_work(&work);
+			flush_work(&work);
+		}
+		EXPECT_EQ(READ_ONCE(o.called), 0u);
+	}
+	rcu_barrier();
+	EXPECT_EQ(READ_ONCE(o.called), 1u);
 }
 
 TEST_F(Rcu, KfreeRcuFreesTheObjectNotTheHead)

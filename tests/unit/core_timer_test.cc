@@ -127,6 +127,20 @@ TEST_F(Timer, AnEarlierDeadlineWakesTheThreadAndALaterOneHolds)
 	EXPECT_FALSE(early);
 }
 
+TEST_F(Timer, NoneOfManyCloseDeadlinesFiresEarly)
+{
+	constexpr int nr = 200;
+	std::vector<test_timer> timers(nr);
+	unsigned long begin = jiffies + 1000;
+
+	for (int i = 0; i < nr; i++) {
+		setup(timers[i], i);
+		mod_timer(&timers[i].timer, begin + 200 * i);
+	}
+	wait_for(nr);
+	EXPECT_FALSE(early);
+}
+
 TEST_F(Timer, AVeryFarDeadlineIsForEver)
 {
 	test_timer t;

@@ -148,7 +148,7 @@ TEST_F(Workqueue, FlushSeesWhatWasStoredBeforeQueueing)
 	}
 }
 
-TEST_F(Workqueue, WorksThatWaitForEachOtherRunAtTheSameTime)
+static void works_that_wait_for_each_other(workqueue_struct *wq)
 {
 	counted c[4];
 
@@ -163,6 +163,18 @@ TEST_F(Workqueue, WorksThatWaitForEachOtherRunAtTheSameTime)
 	flush_workqueue(wq);
 	for (counted &x : c)
 		EXPECT_EQ(x.count(), 1);
+}
+
+TEST_F(Workqueue, WorksThatWaitForEachOtherRunAtTheSameTime)
+{
+	/* A new queue each time: the works race with the start of its workers. */
+	for (int i = 0; i < 200; i++) {
+		workqueue_struct *fresh = alloc_workqueue("fresh", 0, 4);
+
+		works_that_wait_for_each_other(fresh);
+		works_that_wait_for_each_other(fresh);
+		destroy_workqueue(fresh);
+	}
 }
 
 TEST_F(Workqueue, OrderedQueueKeepsTheOrder)
@@ -321,19 +333,16 @@ TEST_F(Workqueue, CancelSyncReturnsAfterTheFunction)
 	queue_work(wq, c.work());
 	wait_for_completion(&c.entered);
 	EXPECT_FALSE(cancel_work(c.work()));
+	/* Listed while it executes: what the cancel takes back. */
+	EXPECT_TRUE(queue_work(wq, c.work()));
 	test_thread canceller([&] {
 		EXPECT_TRUE(cancel_work_sync(c.work()));
 		EXPECT_EQ(c.count(), 1);
 	});
-	/* Queued again while it executes, so that the cancel has something to take back. */
-	while (!work_pending(c.work()) && !canceller.done()) {
-		if (!queue_work(wq, c.work()))
-			break; /* the canceller is in already */
-	}
-	canceller.wait_until_it_sleeps();
+	while (work_pending(c.work()))
+		yield();
 	EXPECT_FALSE(queue_work(wq, c.work()));
 	EXPECT_FALSE(canceller.done());
-	c.hold = false;
 	complete(&c.leave);
 }
 

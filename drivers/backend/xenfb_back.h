@@ -73,7 +73,8 @@ struct xenfb_config {
  * Connected. Context: may sleep; not from a watch or event thread.
  * Return: 0 and *@out, owned by the caller until xenfb_destroy(); or, after one line in the log:
  * -EINVAL (geometry makes no sense), -E2BIG (more than 123 page directories, 246 MiB), -ENOMEM (the
- * machine's memory is too small), -ENODEV (a driver is missing), -ETIMEDOUT.
+ * machine's memory is too small), -ENODEV (a driver is missing), -EIO (an end closed and gave no
+ * reason), -ETIMEDOUT.
  */
 [[nodiscard]] int xenfb_create(struct pv_machine *m, const struct xenfb_config *config,
 			       struct xenfb **out);

@@ -58,8 +58,6 @@ struct log_state;
 struct mmu;
 struct mm_state;
 struct hypervisor;
-struct evtchn_state;
-struct xenstore;
 struct xenbus;
 struct fb_state;
 struct xenfb_front_state;
@@ -80,8 +78,6 @@ struct pv_machine {
 	struct mmu *mmu;
 	struct mm_state *mm;
 	struct hypervisor *hypervisor;
-	struct evtchn_state *evtchn;
-	struct xenstore *xenstore;
 	struct xenbus *xenbus;
 	struct fb_state *fb;
 	struct xenfb_front_state *xenfb_front;

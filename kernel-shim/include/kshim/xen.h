@@ -24,6 +24,7 @@
 #include <xen/xen.h>
 
 struct machine_initcall;
+struct page;
 struct pv_machine;
 struct xen_domain;
 
@@ -36,6 +37,9 @@ extern const struct machine_initcall xen_initcall;
 /* The domain of the current machine with this number, or null. Lives as long as the machine. */
 struct xen_domain *xen_domain(domid_t domid);
 domid_t xen_domid(const struct xen_domain *domain);
+
+/* The number under which the guest publishes a frame of its own. */
+u64 xen_frame_number(const struct page *page);
 
 /**
  * xen_foreign_map - map frames of the guest, side by side

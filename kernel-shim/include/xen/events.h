@@ -66,5 +66,11 @@ int evtchn_close(struct xen_domain *self, evtchn_port_t port);
  */
 void unbind_from_irqhandler(int irq, void *dev_id);
 
+/*
+ * Is the other end still there? False once it has closed its port, also before it has bound to ours.
+ * What EVTCHNOP_status tells in Xen.
+ */
+bool evtchn_irq_connected(int irq);
+
 /* Make the port of the other end pending. Any context. No-op for a dead irq or an unconnected one. */
 void notify_remote_via_irq(int irq);

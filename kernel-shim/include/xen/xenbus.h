@@ -9,15 +9,17 @@
  * order of the writes that fired them; and with them probe, remove and otherend_changed of its
  * drivers. So a driver needs no lock between those.
  *
- * I1: a watch fires once when registered, then after every change at or below its node. A callback must
- *     read the node: several writes may have happened.
+ * I1: a watch fires once when registered, then after every change at or below its node, or of its being
+ *     removed with something above it. Changes that come before the callback began are one call:
+ *     it must read the node, whatever the write that fired it.
  * I2: after unregister_xenbus_watch() no callback runs or will run (from its own callback: the last one).
  * I3: a transaction is atomic and isolated: at its end nothing that it read or wrote was changed by
  *     others meanwhile, otherwise it changes nothing and end returns -EAGAIN.
  * I4: probe comes before any other callback of a device, remove after all of them, exactly once.
  *
- * KSHIM: no permissions on nodes, no quota but the sizes of xs_wire.h; paths are absolute or made from
- * dir and node; devices are not in a device tree, so probe takes the driver's matching name only.
+ * KSHIM: no permissions on nodes, no quota but the sizes of xs_wire.h and a number of transactions;
+ * paths are absolute. A callback's path is the watch's own node, not what was written below it: so an event
+ * needs no memory, cannot be lost for want of it, and a domain that writes in a loop fills nobody's queue.
  */
 #pragma once
 
@@ -68,13 +70,17 @@ char **xenbus_directory(struct xenbus_transaction t, const char *dir, const char
 [[nodiscard]] int xenbus_transaction_end(struct xenbus_transaction t, bool abort);
 
 struct xenbus_watch {
-	struct list_head list; /* protected by the store's lock, as all but the first two below */
-	/* Set by the owner before registering; node must live until unregistered. */
+	/* Set by the owner before registering (the rest 0); node must live until unregistered. */
 	const char *node;
-	void (*callback)(struct xenbus_watch *watch, const char *path, const char *token);
+	void (*callback)(struct xenbus_watch *watch, const char *path);
 	/* Whose watch thread calls back. */
 	struct xen_domain *domain;
+
+	/* Protected by the watches' lock. */
 	bool registered;
+	bool fired; /* on the domain's queue */
+	struct list_head list;
+	struct list_head queue;
 };
 
 /* 0, -EEXIST (registered already), -EINVAL, -ENOMEM. Domain, node and callback must be set. */
@@ -95,7 +101,7 @@ struct xenbus_device_id {
 struct xenbus_driver {
 	const char *name;
 	const struct xenbus_device_id *ids; /* ends with an empty one */
-	[[nodiscard]] int (*probe)(struct xenbus_device *dev, const struct xenbus_device_id *id);
+	int (*probe)(struct xenbus_device *dev, const struct xenbus_device_id *id);
 	void (*otherend_changed)(struct xenbus_device *dev, enum xenbus_state backend_state);
 	void (*remove)(struct xenbus_device *dev);
 };
@@ -117,6 +123,7 @@ struct xenbus_device {
 
 	/* The bus's. */
 	struct xenbus_bus *bus;
+	bool probe_failed;
 	struct list_head node;
 	struct xenbus_watch otherend_watch;
 	char *otherend_state_path;

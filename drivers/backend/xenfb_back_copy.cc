@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xenfb_back_copy.cc - the back end's copy of the screen
+ *
+ *      frame (foreign, read-only)     offset, line 0 | pad, line 1 | pad ...
+ *        stale rectangles, line by line
+ *      copy (own memory)              line 0, line 1 ...
+ *
+ * C1: a pixel outside of the stale set is in the copy as the frame had it at some moment after the last event
+ *     about it. The set is emptied before the pixels are read: an event that comes meanwhile makes its
+ *     pixels stale again, whether they were read before or after the change.
+ * C2: no read leaves [0, mem_length) of the frame: layout and rectangles were checked together, under one
+ *     lock, and lines are copied by length, not by word.
+ * C3: a geometry is only given out with a copy that has it.
+ * Locks: copy_lock for all of it, state_lock for a moment to take the set and the layout.
+ */
+#include <string.h>
+
+#include <kshim/mmu.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include "backend/xenfb_back_private.h"
+
+struct copy_job {
+	const char *frame;
+	char *copy;
+	struct xenfb_layout layout;
+	u32 line_length; /* of the copy */
+	u32 generation;
+	bool connected;
+	u64 bytes;
+	struct fb_rect_set set;
+};
+
+/* Under kshim_try(): if a frame cannot be read the rest is left out. */
+static void copy_rects(void *data)
+{
+	auto *job = static_cast<struct copy_job *>(data);
+	const struct xenfb_layout *l = &job->layout;
+	const u32 bytes = l->depth / 8;
+
+	for (unsigned int i = 0; i < job->set.nr; i++) {
+		const struct fb_rect_entry *r = &job->set.entry[i];
+		const size_t length = (size_t)(r->x1 - r->x0) * bytes;
+
+		for (u32 y = r->y0; y < r->y1; y++)
+			memcpy(job->copy + (size_t)y * job->line_length + (size_t)r->x0 * bytes,
+			       job->frame + l->offset + (size_t)y * l->stride +
+				       (size_t)r->x0 * bytes,
+			       length);
+		job->bytes += length * (r->y1 - r->y0);
+	}
+}
+
+static void take_stale(struct xenfb_back *back, struct copy_job *job)
+{
+	guard(spinlock)(&back->state_lock);
+	job->layout = back->layout;
+	job->generation = back->generation;
+	job->connected = back->connected;
+	/* A front end that does not tell what it changes: everything may have changed. */
+	if (back->connected && !back->feature_update)
+		fb_rect_set_add(&back->stale, fb_rect_entry_make(0, 0, back->layout.width,
+								 back->layout.height));
+	job->set.nr = back->stale.nr;
+	memcpy(job->set.entry, back->stale.entry, back->stale.nr * sizeof(job->set.entry[0]));
+	back->stale.nr = 0;
+}
+
+/* Unless the geometry changed meanwhile: then all is stale anyway. */
+static void give_back_stale(struct xenfb_back *back, const struct copy_job *job)
+{
+	guard(spinlock)(&back->state_lock);
+	if (back->generation != job->generation)
+		return;
+	for (unsigned int i = 0; i < job->set.nr; i++)
+		fb_rect_set_add(&back->stale, job->set.entry[i]);
+}
+
+static int fit_copy_locked(struct xenfb_back *back, const struct copy_job *job)
+	__must_hold(back->copy_lock);
+static void update_copy_locked(struct xenfb_back *back, struct copy_job *job)
+	__must_hold(back->copy_lock);
+
+/* Makes the copy one of the job's geometry. */
+static int fit_copy_locked(struct xenfb_back *back, const struct copy_job *job)
+{
+	struct xenfb_geometry geometry = xenfb_copy_geometry(&job->layout, job->generation);
+	char *copy;
+
+	if (back->copy_geometry.generation == job->generation)
+		return 0;
+	copy = static_cast<char *>(
+		kvzalloc((size_t)geometry.line_length * geometry.height, GFP_KERNEL));
+	if (!copy) {
+		xenfb_back_complain(back, "shows %ux%u at %u bits, for which there is no memory",
+				    geometry.width, geometry.height, geometry.depth);
+		return -ENOMEM;
+	}
+	kvfree(back->copy);
+	back->copy = copy;
+	back->copy_geometry = geometry;
+	return 0;
+}
+
+static void update_copy_locked(struct xenfb_back *back, struct copy_job *job)
+{
+	take_stale(back, job);
+	if (!job->set.nr || !back->frame)
+		return;
+	if (fit_copy_locked(back, job)) {
+		give_back_stale(back, job);
+		return;
+	}
+	job->frame = back->frame;
+	job->copy = back->copy;
+	job->line_length = back->copy_geometry.line_length;
+	job->bytes = 0;
+	if (!kshim_try(copy_rects, job)) {
+		give_back_stale(back, job);
+		xenfb_back_complain(back, "took away frames which it had published");
+	}
+	guard(spinlock)(&back->state_lock);
+	back->stats.copies++;
+	back->stats.bytes_copied += job->bytes;
+}
+
+/* The analysis cannot express "held if not null". */
+const void *xenfb_back_lock_copy(struct xenfb_back *back, struct xenfb_geometry *out)
+	__no_thread_safety_analysis
+{
+	struct copy_job job;
+
+	mutex_lock(&back->copy_lock);
+	update_copy_locked(back, &job);
+	if (!back->copy) {
+		mutex_unlock(&back->copy_lock);
+		return nullptr;
+	}
+	*out = back->copy_geometry;
+	return back->copy;
+}
+
+void xenfb_back_unlock_copy(struct xenfb_back *back) __no_thread_safety_analysis
+{
+	mutex_unlock(&back->copy_lock);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xenfb_back_ring.cc - events from the front end
+ *
+ *      out_prod --(once)--> at most 51 events --(each copied once)--> checked, clipped
+ *                       UPDATE -> stale set, sinks        RESIZE -> new layout, all stale, sinks
+ *
+ * R1: out_prod further than 51 ahead of what we consumed: nothing is consumed, nothing changes.
+ * R2: per notification at most 51 events, per event at most one pass over the stale set: a front end that
+ *     notifies in a loop costs bounded work per loop.
+ * R3: a RESIZE allocates and copies nothing; the copy follows when somebody looks.
+ * R4: out_cons moves on when all is taken in; whoever waits for it then finds the rectangles stale.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <linux/errno.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <xen/events.h>
+
+#include "backend/xenfb_back_private.h"
+
+void xenfb_back_complain(struct xenfb_back *back, const char *fmt, ...)
+{
+	char message[192];
+	va_list args;
+
+	if (!__ratelimit(&back->complaints))
+		return;
+	va_start(args, fmt);
+	vsnprintf(message, sizeof(message), fmt, args);
+	va_end(args);
+	pr_err("%s: the front end %s; ignored\n", back->nodename, message);
+}
+
+/* Rectangles of one drain for the sinks. */
+struct rect_batch {
+	unsigned int n;
+	struct fb_rect rects[XENFB_OUT_LEN];
+};
+
+static void flush_to_sinks(struct xenfb_back *back, struct rect_batch *batch)
+{
+	struct xenfb_sink *sink;
+
+	if (!batch->n)
+		return;
+	guard(mutex)(&back->sink_lock);
+	list_for_each_entry(sink, &back->sinks, node) {
+		if (sink->ops->update)
+			sink->ops->update(sink, batch->rects, batch->n);
+	}
+	batch->n = 0;
+}
+
+/* [position, position + extent) within [0, limit); false if nothing is left. */
+static bool clip(s32 position, s32 extent, u32 limit, u32 *start, u32 *end)
+{
+	s64 first = max((s64)position, (s64)0);
+	s64 last = min((s64)position + extent, (s64)limit);
+
+	if (extent <= 0 || first >= last)
+		return false;
+	*start = (u32)first;
+	*end = (u32)last;
+	return true;
+}
+
+static void bad_event(struct xenfb_back *back)
+{
+	guard(spinlock)(&back->state_lock);
+	back->stats.bad_events++;
+}
+
+static void handle_update(struct xenfb_back *back, const struct xenfb_update *update,
+			  struct rect_batch *batch)
+{
+	u32 x0, y0, x1, y1;
+	bool visible;
+
+	{
+		guard(spinlock)(&back->state_lock);
+		visible = clip(update->x, update->width, back->layout.width, &x0, &x1) &&
+			  clip(update->y, update->height, back->layout.height, &y0, &y1);
+		if (visible) {
+			fb_rect_set_add(&back->stale, fb_rect_entry_make(x0, y0, x1, y1));
+			back->stats.rects++;
+			back->stats.pixels += (u64)(x1 - x0) * (y1 - y0);
+		}
+	}
+	if (!visible) {
+		bad_event(back);
+		xenfb_back_complain(back, "updates %dx%d at %d,%d, which is not on the screen",
+				    update->width, update->height, update->x, update->y);
+		return;
+	}
+	batch->rects[batch->n++] = {x0, y0, x1 - x0, y1 - y0};
+}
+
+void xenfb_back_set_layout(struct xenfb_back *back, const struct xenfb_layout *layout)
+{
+	struct xenfb_geometry geometry;
+	struct xenfb_sink *sink;
+
+	{
+		guard(spinlock)(&back->state_lock);
+		back->layout = *layout;
+		/* 0 means that there never was a picture. */
+		back->generation = back->generation == ~0u ? 1 : back->generation + 1;
+		back->stale.nr = 0;
+		fb_rect_set_add(&back->stale,
+				fb_rect_entry_make(0, 0, layout->width, layout->height));
+		geometry = xenfb_copy_geometry(layout, back->generation);
+	}
+	guard(mutex)(&back->sink_lock);
+	list_for_each_entry(sink, &back->sinks, node) {
+		if (sink->ops->resize)
+			sink->ops->resize(sink, &geometry);
+	}
+}
+
+static void handle_resize(struct xenfb_back *back, const struct xenfb_resize *resize,
+			  struct rect_batch *batch)
+{
+	/* Negative numbers become large ones, which are not valid either. */
+	const struct xenfb_layout layout = {(u32)resize->width, (u32)resize->height,
+					    (u32)resize->stride, (u32)resize->depth,
+					    (u32)resize->offset};
+
+	if (!xenfb_layout_valid(layout, back->mem_length)) {
+		bad_event(back);
+		xenfb_back_complain(back,
+				    "resizes to %dx%d at %d bits, lines of %d bytes, offset %d, which does "
+				    "not fit its %llu bytes",
+				    resize->width, resize->height, resize->depth, resize->stride,
+				    resize->offset, (unsigned long long)back->mem_length);
+		return;
+	}
+	/* In the order of the events: these are in the old geometry. */
+	flush_to_sinks(back, batch);
+	{
+		guard(spinlock)(&back->state_lock);
+		back->stats.resizes++;
+	}
+	xenfb_back_set_layout(back, &layout);
+}
+
+static void handle_event(struct xenfb_back *back, const union xenfb_out_event *event,
+			 struct rect_batch *batch)
+{
+	switch (event->type) {
+	case XENFB_TYPE_UPDATE:
+		handle_update(back, &event->update, batch);
+		break;
+	case XENFB_TYPE_RESIZE:
+		handle_resize(back, &event->resize, batch);
+		break;
+	default:
+		bad_event(back);
+		xenfb_back_complain(back, "sends events of type %u", event->type);
+		break;
+	}
+}
+
+void xenfb_back_drain(struct xenfb_back *back)
+{
+	struct xenfb_page *page = back->page;
+	const u32 first = back->out_cons;
+	/* Pairs with the release in xenfb_out_publish(): the slots up to prod are filled. */
+	const u32 prod = smp_load_acquire(&page->out_prod);
+	const u32 n = prod - first;
+	struct rect_batch batch = {};
+
+	{
+		guard(spinlock)(&back->state_lock);
+		back->stats.notifications++;
+		if (n > XENFB_OUT_LEN)
+			back->stats.bad_indexes++;
+		else
+			back->stats.events += n;
+	}
+	if (n > XENFB_OUT_LEN) {
+		xenfb_back_complain(back, "claims %u events in a ring of %u (out_prod %u, out_cons %u)",
+				    n, XENFB_OUT_LEN, prod, first);
+		return;
+	}
+	for (u32 i = 0; i < n; i++) {
+		const struct xenfb_out_private event = xenfb_out_get(page, first + i);
+
+		handle_event(back, &event.event, &batch);
+	}
+	flush_to_sinks(back, &batch);
+	back->out_cons = prod;
+	{
+		guard(spinlock)(&back->state_lock);
+		back->drained = prod;
+	}
+	wake_up_all(&back->drained_wq);
+	smp_store_release(&page->out_cons, prod);
+	/*
+	 * Did the front end see the ring full? It stores out_prod, then loads out_cons; we store out_cons, then
+	 * load out_prod (both with a full barrier between): if it missed our store, we see the
+	 * out_prod with which it found no room, and it gets an event.
+	 */
+	smp_mb();
+	if (n && !xenfb_out_room(READ_ONCE(page->out_prod), first))
+		notify_remote_via_irq(back->irq);
+}
+
+static bool drained_or_gone(struct xenfb_back *back, u32 end, bool *connected)
+{
+	guard(spinlock)(&back->state_lock);
+	*connected = back->connected;
+	return !back->connected || (s32)(back->drained - end) >= 0;
+}
+
+int xenfb_back_wait_drained(struct xenfb_back *back, u32 end, unsigned long timeout)
+{
+	bool connected;
+
+	if (!wait_event_timeout(back->drained_wq, drained_or_gone(back, end, &connected), timeout))
+		return -ETIMEDOUT;
+	return connected ? 0 : -ENOTCONN;
+}
+
+void xenfb_back_add_sink(struct xenfb_back *back, struct xenfb_sink *sink)
+{
+	struct xenfb_geometry geometry;
+
+	guard(mutex)(&back->sink_lock);
+	list_add_tail(&sink->node, &back->sinks);
+	xenfb_back_geometry(back, &geometry);
+	if (geometry.generation && sink->ops->resize)
+		sink->ops->resize(sink, &geometry);
+}
+
+void xenfb_back_remove_sink(struct xenfb_back *back, struct xenfb_sink *sink)
+{
+	guard(mutex)(&back->sink_lock);
+	list_del_init(&sink->node);
+}
+
+void xenfb_back_geometry(struct xenfb_back *back, struct xenfb_geometry *out)
+{
+	guard(spinlock)(&back->state_lock);
+	*out = xenfb_copy_geometry(&back->layout, back->generation);
+}
+
+void xenfb_back_stats(struct xenfb_back *back, struct xenfb_back_stats *out)
+{
+	guard(spinlock)(&back->state_lock);
+	*out = back->stats;
+	out->connected = back->connected;
+}

@@ -382,6 +382,41 @@ TEST(video_damage, new_geometry_damages_the_whole_new_screen)
 	EXPECT_EQ(std::tie(r.x, r.y, r.width, r.height), std::make_tuple(0u, 0u, 32u, 48u));
 }
 
+TEST(video_damage, what_is_absorbed_across_a_change_of_geometry_is_shown)
+{
+	world w;
+	mode m;
+
+	m.width = 256;
+	m.height = 64; /* lines of 1024 bytes, or of 256 bytes after the change */
+	framebuffer fb(m);
+	std::atomic<bool> stop = false;
+	std::vector<u32> source(fb.size() / 4);
+	size_t wrong = 0;
+
+	std::thread other = w.thread([&] {
+		for (u32 i = 0; !stop; i++) {
+			guard(mutex)(&fb->lock);
+
+			fb->fix.line_length = i % 2 ? 1024 : 256;
+			fb->var.xres = i % 2 ? 256 : 64;
+			EXPECT_EQ(fb_damage_set_geometry(fb.info()), 0);
+			fb.take(); /* the whole screen, before more is absorbed */
+		}
+	});
+	for (u32 i = 1; i <= 3000; i++) {
+		std::fill(source.begin(), source.end(), i);
+		fb_damage_absorb(fb.info(), 0, source.data(), fb.size());
+		guard(mutex)(&fb->lock);
+
+		fb.take();
+		wrong += fb.wrongly_shown();
+	}
+	stop = true;
+	other.join();
+	EXPECT_EQ(wrong, 0u);
+}
+
 TEST(video_damage, rectangles_of_the_kernel_are_clipped)
 {
 	world w;

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * soft_area.cc - the calls of <kshim/mmu.h> on the soft MMU
+ *
+ * What takes a right away: change the PTE (a step), then flush (a step for each TLB that has an entry). What
+ * gives one only changes the PTE: an entry that is too weak is looked up again.
+ *
+ * Mutants: mmu_no_flush never flushes, mmu_early_flush flushes first. Both let a store pass after the call that
+ * was to stop it has returned.
+ */
+#include "soft_mmu.h"
+
+#include <kshim/mutant.h>
+#include <linux/atomic.h>
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#define SOFT_FIRST_ADDR 0x100000000000ul
+
+/* The pages [*first, *first + *nr) of the range that are in the area. */
+static bool clip(const struct mmu_area *area, unsigned long addr, unsigned long *first,
+		 unsigned long *nr)
+{
+	*first = (addr - area->start) >> PAGE_SHIFT;
+	if (addr < area->start || *first >= area->nr_pages || *nr == 0)
+		return false;
+	*nr = min(*nr, area->nr_pages - *first);
+	return true;
+}
+
+static void set_pte(struct mmu_area *area, unsigned long index, u64 pte)
+{
+	kshim_point(KSHIM_STORE, &area->ptes[index], sizeof(u64));
+	area->ptes[index] = pte;
+}
+
+static void flush(struct mmu_area *area, unsigned long first, unsigned long nr)
+{
+	soft_flush(area->mmu->host, area->start + (first << PAGE_SHIFT), nr);
+}
+
+/* Clears @bits of the present ones of these pages, so that no processor still has them. */
+static void take_away(struct mmu_area *area, unsigned long first, unsigned long nr, u64 bits)
+{
+	if (KSHIM_MUTANT(mmu_early_flush))
+		flush(area, first, nr);
+	for (unsigned long i = first; i < first + nr; i++) {
+		if (!(area->ptes[i] & SOFT_PRESENT))
+			continue;
+		kshim_point(KSHIM_STORE, &area->ptes[i], sizeof(u64));
+		/* In one step: the processor may have set A or D meanwhile. */
+		area->ptes[i] &= ~bits;
+	}
+	if (!KSHIM_MUTANT(mmu_early_flush) && !KSHIM_MUTANT(mmu_no_flush))
+		flush(area, first, nr);
+}
+
+int mmu_map(struct mmu_area *area, unsigned long addr, struct page *page, enum mmu_prot prot)
+{
+	unsigned long index, one = 1;
+	u64 now, want;
+
+	if (!clip(area, addr, &index, &one) || page < area->mmu->pages ||
+	    page >= area->mmu->pages + area->mmu->nr_pages)
+		return -EINVAL;
+	want = ((u64)page_to_pfn(page) << PAGE_SHIFT) | SOFT_PRESENT |
+	       (prot == MMU_RW ? SOFT_WRITABLE : 0);
+	now = area->ptes[index];
+	if (!(now & SOFT_PRESENT)) {
+		set_pte(area, index, want);
+		mmu_count(&area->mmu->installs);
+		return 0;
+	}
+	if ((now ^ want) & ~SOFT_FLAGS) {
+		/* Another frame: nobody may have the old one when the new one appears. */
+		take_away(area, index, 1, SOFT_PRESENT | SOFT_WRITABLE);
+		set_pte(area, index, want);
+		mmu_count(&area->mmu->rebinds);
+		return 0;
+	}
+	mmu_protect(area, addr, 1, prot);
+	mmu_count(&area->mmu->upgrades);
+	return 0;
+}
+
+int mmu_bind(struct mmu_area *area, unsigned long addr, struct page *const *pages, unsigned long nr)
+{
+	unsigned long first, inside = nr;
+
+	/* A page table needs no preparation. */
+	return clip(area, addr, &first, &inside) && inside == nr ? 0 : -EINVAL;
+}
+
+void mmu_protect(struct mmu_area *area, unsigned long addr, unsigned long nr, enum mmu_prot prot)
+{
+	unsigned long first;
+
+	if (!clip(area, addr, &first, &nr))
+		return;
+	mmu_count(&area->mmu->protects, nr);
+	if (prot == MMU_RO) {
+		take_away(area, first, nr, SOFT_WRITABLE | SOFT_DIRTY);
+		return;
+	}
+	for (unsigned long i = first; i < first + nr; i++) {
+		kshim_point(KSHIM_STORE, &area->ptes[i], sizeof(u64));
+		if (area->ptes[i] & SOFT_PRESENT)
+			area->ptes[i] |= SOFT_WRITABLE;
+	}
+}
+
+void mmu_zap(struct mmu_area *area, unsigned long addr, unsigned long nr)
+{
+	unsigned long first;
+
+	if (!clip(area, addr, &first, &nr))
+		return;
+	mmu_count(&area->mmu->zaps, nr);
+	take_away(area, first, nr, ~0ull);
+}
+
+struct mmu_pte mmu_pte(struct mmu_area *area, unsigned long addr)
+{
+	unsigned long index, one = 1;
+	struct mmu_pte pte = {};
+	u64 now;
+
+	if (!clip(area, addr, &index, &one))
+		return pte;
+	kshim_point(KSHIM_LOAD, &area->ptes[index], sizeof(u64));
+	now = area->ptes[index];
+	if (!(now & SOFT_PRESENT))
+		return pte;
+	pte.page = area->mmu->pages + (now >> PAGE_SHIFT);
+	pte.present = true;
+	pte.writable = now & SOFT_WRITABLE;
+	pte.accessed = now & SOFT_ACCESSED;
+	pte.dirty = now & SOFT_DIRTY;
+	return pte;
+}
+
+struct mmu_area *mmu_area_create(size_t bytes, enum mmu_delivery delivery,
+				 const struct mmu_area_ops *ops, void *owner)
+{
+	unsigned long nr_pages = PFN_UP(bytes);
+	struct mmu *mmu = current_mmu();
+	struct mmu_area *area;
+
+	if (bytes == 0 || bytes > MMU_WINDOW)
+		return ERR_PTR(-EINVAL);
+	area = (struct mmu_area *)kvzalloc(sizeof(*area) + nr_pages * sizeof(area->ptes[0]),
+					   GFP_KERNEL);
+	if (!area)
+		return ERR_PTR(-ENOMEM);
+	area->mmu = mmu;
+	area->ops = ops;
+	area->owner = owner;
+	area->nr_pages = nr_pages;
+	area->delivery = delivery;
+	area->start = mmu->host->next_addr;
+	mmu->host->next_addr += (nr_pages + 1) << PAGE_SHIFT;
+	list_add(&area->node, &mmu->host->areas);
+	return area;
+}
+
+void mmu_area_destroy(struct mmu_area *area)
+{
+	u32 faults;
+
+	kshim_point(KSHIM_STORE, area, sizeof(*area));
+	list_del(&area->node); /* no walk finds it from here on */
+	while ((faults = area->faults) != 0)
+		(void)kshim_wait(&area->faults, faults, KSHIM_FOREVER, "faults of an area");
+	flush(area, 0, area->nr_pages);
+	kvfree(area);
+}
+
+void *mmu_area_owner(const struct mmu_area *area)
+{
+	return area->owner;
+}
+
+unsigned long mmu_area_start(const struct mmu_area *area)
+{
+	return area->start;
+}
+
+unsigned long mmu_area_pages(const struct mmu_area *area)
+{
+	return area->nr_pages;
+}
+
+enum mmu_delivery mmu_area_delivery(const struct mmu_area *area)
+{
+	return area->delivery;
+}
+
+/* A soft fault is a call: there is one way only, whatever it is named. */
+const char *mmu_delivery_problem(enum mmu_delivery)
+{
+	return nullptr;
+}
+
+/* A signal in an explored world is a bug of ours. */
+bool mmu_resolve_trap(unsigned long, bool)
+{
+	return false;
+}
+
+int mmu_host_init(struct mmu *mmu)
+{
+	struct mmu_host *host = kzalloc_obj(struct mmu_host, GFP_KERNEL);
+
+	if (!host)
+		return -ENOMEM;
+	INIT_LIST_HEAD(&host->areas);
+	host->next_addr = SOFT_FIRST_ADDR;
+	mmu->host = host;
+	return 0;
+}
+
+void mmu_host_exit(struct mmu *mmu)
+{
+	while (!list_empty(&mmu->host->areas)) {
+		struct mmu_area *area = list_first_entry(&mmu->host->areas, struct mmu_area, node);
+
+		WARN(true, "an area of %lu pages at %#lx was never destroyed\n", area->nr_pages,
+		     area->start);
+		mmu_area_destroy(area);
+	}
+	kfree(mmu->host);
+}

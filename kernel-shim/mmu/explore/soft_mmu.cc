@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * soft_mmu.cc - TLBs, page walks and the accesses of programs (soft_mmu.h)
+ */
+#include "soft_mmu.h"
+
+#include <kshim/user.h>
+#include <linux/atomic.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+
+#include <limits.h>
+
+static struct soft_tlb *this_tlb(struct mmu_host *host)
+{
+	return &host->tlbs[kshim_cpu() % SOFT_CPUS_MAX];
+}
+
+static struct soft_tlb_entry *tlb_find(struct soft_tlb *tlb, unsigned long page_addr)
+{
+	for (struct soft_tlb_entry &entry : tlb->entries) {
+		if (entry.addr == page_addr)
+			return &entry;
+	}
+	return nullptr;
+}
+
+static void tlb_fill(struct soft_tlb *tlb, unsigned long page_addr, u64 pte)
+{
+	struct soft_tlb_entry *entry = tlb_find(tlb, page_addr);
+
+	if (!entry)
+		entry = tlb_find(tlb, 0);
+	if (!entry)
+		entry = &tlb->entries[tlb->next++ % SOFT_TLB_ENTRIES];
+	*entry = {page_addr, pte};
+}
+
+static bool tlb_flush(struct soft_tlb *tlb, unsigned long addr, unsigned long nr, bool only_look)
+{
+	bool found = false;
+
+	for (struct soft_tlb_entry &entry : tlb->entries) {
+		if (!entry.addr || entry.addr - addr >= nr << PAGE_SHIFT)
+			continue;
+		found = true;
+		if (!only_look)
+			entry.addr = 0;
+	}
+	return found;
+}
+
+void soft_flush(struct mmu_host *host, unsigned long addr, unsigned long nr)
+{
+	for (struct soft_tlb &tlb : host->tlbs) {
+		/* Nothing to flush is nothing that another thread could come before. */
+		if (!tlb_flush(&tlb, addr, nr, true))
+			continue;
+		kshim_point(KSHIM_STORE, &tlb, sizeof(tlb));
+		(void)tlb_flush(&tlb, addr, nr, false);
+	}
+}
+
+struct mmu_area *soft_find_area(struct mmu_host *host, unsigned long addr)
+{
+	struct mmu_area *area;
+
+	for (struct list_head *pos = host->areas.next; pos != &host->areas; pos = pos->next) {
+		area = list_entry(pos, struct mmu_area, node);
+		if ((addr - area->start) >> PAGE_SHIFT < area->nr_pages)
+			return area;
+	}
+	return nullptr;
+}
+
+/* The page table's answer, with A and D set as the processor does; 0: refused. */
+static u64 walk(struct mmu_host *host, unsigned long addr, bool write)
+{
+	struct mmu_area *area = soft_find_area(host, addr);
+	u64 *pte;
+
+	if (!area)
+		return 0;
+	pte = &area->ptes[(addr - area->start) >> PAGE_SHIFT];
+	if (!(*pte & SOFT_PRESENT) || (write && !(*pte & SOFT_WRITABLE)))
+		return 0;
+	*pte |= SOFT_ACCESSED | (write ? SOFT_DIRTY : 0);
+	return *pte;
+}
+
+char *soft_translate(struct mmu *mmu, unsigned long addr, bool write)
+{
+	struct soft_tlb *tlb = this_tlb(mmu->host);
+	struct soft_tlb_entry *entry = tlb_find(tlb, addr & PAGE_MASK);
+	/* A store needs D in the entry: the first one through it goes to the page table to set it. */
+	u64 need = write ? SOFT_PRESENT | SOFT_WRITABLE | SOFT_DIRTY : SOFT_PRESENT;
+	u64 pte;
+
+	if (entry && (entry->pte & need) == need) {
+		pte = entry->pte;
+	} else {
+		pte = walk(mmu->host, addr, write);
+		if (!pte) {
+			if (entry)
+				entry->addr = 0;
+			return nullptr;
+		}
+		tlb_fill(tlb, addr & PAGE_MASK, pte);
+	}
+	return mmu->window + (pte & ~SOFT_FLAGS) + offset_in_page(addr);
+}
+
+/* The owner is asked. False: the access fails for good. */
+static bool soft_fault(struct mmu *mmu, unsigned long addr, bool write)
+{
+	struct mmu_area *area = soft_find_area(mmu->host, addr);
+	int err;
+
+	if (!area)
+		return false;
+	area->faults++;
+	err = area->ops->fault(area, addr, write);
+	if (--area->faults == 0)
+		kshim_wake(&area->faults, INT_MAX);
+	mmu_count(&mmu->faults);
+	if (err)
+		mmu_count(&mmu->faults_failed);
+	return err == 0;
+}
+
+/* Returns with no schedule point between the check and the caller's access. */
+static char *user_access(unsigned long addr, bool write, unsigned int size)
+{
+	struct mmu *mmu = current_mmu();
+
+	BUG_ON(offset_in_page(addr) + size > PAGE_SIZE);
+	for (;;) {
+		char *at;
+
+		kshim_point(write ? KSHIM_STORE : KSHIM_LOAD, (void *)addr, size);
+		at = soft_translate(mmu, addr, write);
+		if (at)
+			return at;
+		if (soft_fault(mmu, addr, write))
+			continue;
+		mmu_fixup_jump();
+		kshim_violation("a program's %s at %#lx faults and nobody resolves it",
+				write ? "store" : "load", addr);
+	}
+}
+
+u8 kshim_user_load8(unsigned long addr)
+{
+	return *(volatile u8 *)user_access(addr, false, 1);
+}
+
+u32 kshim_user_load32(unsigned long addr)
+{
+	return *(volatile u32 *)user_access(addr, false, 4);
+}
+
+void kshim_user_store8(unsigned long addr, u8 value)
+{
+	*(volatile u8 *)user_access(addr, true, 1) = value;
+}
+
+void kshim_user_store32(unsigned long addr, u32 value)
+{
+	*(volatile u32 *)user_access(addr, true, 4) = value;
+}

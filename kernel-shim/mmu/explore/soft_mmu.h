@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * soft_mmu.h - areas of explored worlds: page tables and TLBs of our own
+ *
+ *      kshim_user_store32(addr)           one step:
+ *        schedule point                     TLB of this processor: there and allowed?  -> the access
+ *                                           else the page table: allowed?  set A, D, fill the TLB -> the access
+ *                                         else a step for itself: ops->fault(), and once more
+ *
+ * S1. Check and access are one step, as one instruction is to a shootdown that waits for the processor.
+ * S2. A TLB entry stays until it is flushed, whatever happens to the page table. Changing a PTE and flushing each
+ *     processor's TLB are steps of their own, so what a stale entry lets through is let through here too.
+ * S3. A processor that finds an entry too weak looks at the page table again (no fault by a stale entry).
+ *
+ * Fibers run one at a time and switch at schedule points only, so there are no locks here.
+ */
+#ifndef KSHIM_MMU_SOFT_MMU_H
+#define KSHIM_MMU_SOFT_MMU_H
+
+#include "../mmu_internal.h"
+
+#define SOFT_PRESENT 1ul
+#define SOFT_WRITABLE 2ul
+#define SOFT_ACCESSED 4ul
+#define SOFT_DIRTY 8ul
+#define SOFT_FLAGS (PAGE_SIZE - 1)
+
+#define SOFT_CPUS_MAX 8
+#define SOFT_TLB_ENTRIES 16
+
+struct soft_tlb_entry {
+	unsigned long addr; /* of the page; 0: empty */
+	u64 pte;            /* as it was */
+};
+
+struct soft_tlb {
+	struct soft_tlb_entry entries[SOFT_TLB_ENTRIES];
+	unsigned int next; /* replaced when all are full */
+};
+
+struct mmu_host {
+	struct list_head areas;
+	unsigned long next_addr; /* addresses are never used twice */
+	struct soft_tlb tlbs[SOFT_CPUS_MAX];
+};
+
+struct mmu_area {
+	struct mmu *mmu;
+	const struct mmu_area_ops *ops;
+	void *owner;
+	unsigned long start, nr_pages;
+	enum mmu_delivery delivery;
+	struct list_head node;
+	u32 faults; /* in flight; destroy sleeps on it */
+	u64 ptes[]; /* pfn << PAGE_SHIFT | SOFT_* */
+};
+
+/* Drops the TLBs' entries for these addresses; a step for each processor that has some. */
+void soft_flush(struct mmu_host *host, unsigned long addr, unsigned long nr);
+
+/* Null: nobody's. */
+struct mmu_area *soft_find_area(struct mmu_host *host, unsigned long addr);
+
+/* Where the byte at @addr is, if an access may be made now; else null. No schedule point. */
+char *soft_translate(struct mmu *mmu, unsigned long addr, bool write);
+
+#endif

@@ -210,6 +210,11 @@ static void downgrade_lets_readers_in() __no_thread_safety_analysis
 	init_rwsem(&sem);
 	down_write(&sem);
 	test_thread reader([&] { guard(rwsem_read)(&sem); });
+	/* Until the reader has announced itself, and time for it to fall asleep, most of the rounds. */
+	while (!(READ_ONCE(sem.word) & (1u << 30)))
+		yield();
+	for (int i = 0; i < 20; i++)
+		yield();
 	EXPECT_FALSE(down_read_trylock(&sem));
 	downgrade_write(&sem);
 	reader.join();

@@ -35,10 +35,10 @@ static char *pixels_of(vnc_canvas &canvas)
 }
 
 vnc_client::vnc_client(int fd, const std::string &title, std::shared_ptr<vnc_canvas> canvas,
-		       std::function<void()> gone)
+		       int handshake_ms, std::function<void()> gone)
 	: fd_(fd), own_fd_(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
-	  wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), title_(title), gone_(std::move(gone)),
-	  canvas_(std::move(canvas))
+	  wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), title_(title),
+	  handshake_ms_(handshake_ms), gone_(std::move(gone)), canvas_(std::move(canvas))
 {
 	try {
 		/* A screen's descriptors go into an fd_set. */
@@ -150,11 +150,11 @@ bool vnc_client::take_over()
 	return true;
 }
 
-/* One round: sleep, then whatever there is. False: it is over. */
-bool vnc_client::serve()
+/* Sleeps, does whatever there is, until the client or we have enough. */
+void vnc_client::serve()
 {
 	using clock = std::chrono::steady_clock;
-	const auto deadline = clock::now() + std::chrono::milliseconds(vnc_server::handshake_ms);
+	const auto deadline = clock::now() + std::chrono::milliseconds(handshake_ms_);
 
 	while (client_ && !stop_) {
 		int wait_ms = -1;
@@ -164,18 +164,17 @@ bool vnc_client::serve()
 				deadline - clock::now());
 
 			if (left.count() <= 0)
-				return false;
+				return;
 			wait_ms = static_cast<int>(left.count());
 		}
 		pollfd fds[2] = {{client_->sock, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
 		if (poll(fds, 2, wait_ms) < 0 && errno != EINTR)
-			return false;
+			return;
 		if (fds[1].revents && !take_over())
-			return false;
+			return;
 		/* Reads one message, sends what is due. Drops the client when it is gone or talks nonsense. */
 		rfbProcessEvents(screen_, 0);
 	}
-	return false;
 }
 
 static void client_gone(rfbClientPtr client)

@@ -37,7 +37,7 @@ public:
 	 * libvncserver sets up for the whole program is set up by one thread).
 	 */
 	vnc_client(int fd, const std::string &title, std::shared_ptr<vnc_canvas> canvas,
-		   std::function<void()> gone);
+		   int handshake_ms, std::function<void()> gone);
 	~vnc_client();
 	vnc_client(const vnc_client &) = delete;
 	vnc_client &operator=(const vnc_client &) = delete;
@@ -50,13 +50,14 @@ public:
 
 private:
 	void run();
-	bool serve();
+	void serve();
 	bool take_over();
 
 	int fd_;      /* libvncserver's from run() on */
 	int own_fd_;  /* the same connection, for hang_up() */
 	int wake_fd_; /* something is under lock_, or hang_up() */
 	const std::string title_;
+	const int handshake_ms_;
 	std::function<void()> gone_;
 	std::atomic<bool> done_{false};
 	std::atomic<bool> stop_{false};

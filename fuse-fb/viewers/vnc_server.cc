@@ -72,8 +72,9 @@ void vnc_server::listen_on(const std::string &host, std::uint16_t port)
 }
 
 vnc_server::vnc_server(const std::string &host, std::uint16_t port, std::string title,
-		       std::function<void(const std::function<void()> &)> in_thread)
-	: title_(std::move(title))
+		       std::function<void(const std::function<void()> &)> in_thread,
+		       int handshake_ms)
+	: title_(std::move(title)), handshake_ms_(handshake_ms)
 {
 	listen_on(host, port);
 	wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -206,8 +207,8 @@ void vnc_server::accept_client()
 		paint();
 		list_.reserve(clients_most);
 		taken = true;
-		list_.push_back(
-			std::make_unique<vnc_client>(fd, title_, canvas_, [this] { wake(); }));
+		list_.push_back(std::make_unique<vnc_client>(fd, title_, canvas_, handshake_ms_,
+							     [this] { wake(); }));
 	} catch (const std::exception &) {
 		/* No thread or no memory: this client cannot be had, the others go on. */
 		clients_count_--;

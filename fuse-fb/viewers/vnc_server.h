@@ -15,7 +15,7 @@
  *     else. Neither painter nor source ever wait for a client.
  * I3: a canvas has one size for its whole life; a new size is a new canvas, and a client's thread keeps
  *     the old one until it has changed over.
- * I4: at most clients_most clients; one that has not shaken hands after handshake_ms is dropped.
+ * I4: at most clients_most clients; one that has not shaken hands in time is dropped.
  * Clients look only: what they type and point at is ignored. There is no password, so by default the
  * server is given a loopback address.
  * Locks: source_lock_ (mutex: source_ and its use by the painter) -> clients_lock_ (the list, the canvas)
@@ -58,7 +58,7 @@ class vnc_server final : private frame_source::listener
 {
 public:
 	static constexpr unsigned clients_most = 16;
-	static constexpr int handshake_ms = 10000;
+	static constexpr int handshake_ms_default = 30000;
 	static constexpr std::uint32_t side_most = 16384;
 
 	/*
@@ -66,7 +66,8 @@ public:
 	 * the painter does (it is the thread that locks the source). Throws vnc_error.
 	 */
 	vnc_server(const std::string &host, std::uint16_t port, std::string title,
-		   std::function<void(const std::function<void()> &)> in_thread = {});
+		   std::function<void(const std::function<void()> &)> in_thread = {},
+		   int handshake_ms = handshake_ms_default);
 	/* Hangs up on everybody. */
 	~vnc_server();
 	vnc_server(const vnc_server &) = delete;
@@ -93,6 +94,7 @@ private:
 	void paint_rects(const frame &f, const std::vector<view_rect> &rects);
 
 	const std::string title_;
+	const int handshake_ms_;
 	int listen_fd_ = -1;
 	int wake_fd_ = -1;
 	std::string address_;

@@ -75,7 +75,7 @@ static s64 count_runs(struct page *const *pages, unsigned long nr)
 void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_prot prot)
 {
 	struct mmu *mmu = current_mmu();
-	struct mmu_mapping reserve = {.addr = 0,
+	struct mmu_mapping reserve = {.addr = MMU_KERNEL_MAP_HINT,
 				      .bytes = 0,
 				      .prot = PROT_NONE,
 				      .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,

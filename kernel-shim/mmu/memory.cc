@@ -24,7 +24,7 @@
 /* MMU_WINDOW bytes of addresses with nothing behind them, aligned to MMU_WINDOW. */
 static void *reserve_window(struct mmu *mmu)
 {
-	const struct mmu_mapping twice = {.addr = 0,
+	const struct mmu_mapping twice = {.addr = MMU_WINDOW_HINT,
 					  .bytes = 2 * MMU_WINDOW,
 					  .prot = PROT_NONE,
 					  .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,

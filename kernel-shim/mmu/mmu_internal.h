@@ -22,6 +22,13 @@
 
 struct mmu_host;
 
+/*
+ * Where the host is asked to put a machine's memory and its kernel maps. An explored schedule must see the same
+ * addresses whenever it is run; elsewhere the host chooses (0).
+ */
+#define MMU_WINDOW_HINT (KSHIM_EXPLORE ? 0x200000000000ul : 0ul)
+#define MMU_KERNEL_MAP_HINT (KSHIM_EXPLORE ? 0x280000000000ul : 0ul)
+
 struct mmu {
 	struct pv_machine *machine;
 

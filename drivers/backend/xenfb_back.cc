@@ -8,7 +8,8 @@
  *      front end Closing: last picture copied, all unmapped   -> Closing
  *      front end Closed, or gone (Closing may be missed)      -> Closed, if it was connected
  *      front end Initialising while Closed: it begins again   -> InitWait
- *      remove: as for Closed. The struct stays for who holds it; a new device of this name finds it.
+ *      remove: as for Closed. The struct stays for who holds it; a new device of this name finds
+ *      it.
  *
  * I1: features are in the store before any state from which a front end may read them.
  * I2: the event handler runs only between bind and unbind; page and out_cons change only outside.
@@ -55,7 +56,7 @@ struct xenfb_back *xenfb_back_get(const char *nodename, bool create)
 	struct xenfb_back *back;
 
 	guard(mutex)(&state->lock);
-	list_for_each_entry(back, &state->backs, node) {
+	list_for_each_entry (back, &state->backs, node) {
 		if (!strcmp(back->nodename, nodename)) {
 			refcount_inc(&back->count);
 			return back;
@@ -195,8 +196,8 @@ static void xenfb_frontend_changed(struct xenbus_device *dev, enum xenbus_state 
 	case XenbusStateInitialised:
 	case XenbusStateConnected:
 		/*
-		 * It began again and its Closed was missed: the channel to what it was is broken. (A state
-		 * alone says nothing: one may be seen twice.)
+		 * It began again and its Closed was missed: the channel to what it was is broken.
+		 * (A state alone says nothing: one may be seen twice.)
 		 */
 		if (dev->state == XenbusStateConnected && !evtchn_irq_connected(back->irq)) {
 			disconnect(back);
@@ -212,7 +213,10 @@ static void xenfb_frontend_changed(struct xenbus_device *dev, enum xenbus_state 
 	case XenbusStateClosed:
 	case XenbusStateUnknown:
 		disconnect(back);
-		/* InitWait: nothing was connected yet, and this state is what a Closed front end waits for. */
+		/*
+		 * InitWait: nothing was connected yet, and this state is what a Closed front end
+		 * waits for.
+		 */
 		if (dev->state != XenbusStateInitWait)
 			xenbus_switch_state(dev, XenbusStateClosed);
 		break;

@@ -7,13 +7,15 @@
  *
  * I1: nothing the front end writes is believed: every field is read once into private memory, then
  *     checked; a bad event costs a counter and one (rate limited) line, and changes nothing.
- * I2: copying is lazy: an event only adds to the stale set. So a screen that nobody looks at costs no
- *     copying, and ten updates of one area between two looks are one copy.
- * I3: between lock_copy and unlock_copy the copy and its geometry do not change. After xenfb_flush() the next
- *     lock_copy sees at least what the frame held when flush was called.
- * I4: work per notification is bounded by the ring's 51 events, per event by the size of the stale set.
- * Locks: copy_lock (mutex: the copy, the foreign mapping; sleeps for a copy) -> state_lock (spinlock:
- *     stale set, geometry, counters); sink_lock (mutex: the list of sinks, held while they are called).
+ * I2: copying is lazy: an event only adds to the stale set. So a screen that nobody looks at costs
+ *     no copying, and ten updates of one area between two looks are one copy.
+ * I3: between lock_copy and unlock_copy the copy and its geometry do not change. After
+ *     xenfb_flush() the next lock_copy sees at least what the frame held when flush was called.
+ * I4: work per notification is bounded by the ring's 51 events, per event by the size of the stale
+ *     set.
+ * Locks: copy_lock (mutex: the copy, the foreign mapping; sleeps for a copy) -> state_lock
+ *     (spinlock: stale set, geometry, counters); sink_lock (mutex: the list of sinks, held while
+ *     they are called).
  */
 #pragma once
 
@@ -89,8 +91,8 @@ struct xenfb_back *xenfb_backend(struct xenfb *x);
  * xenfb_flush - everything drawn before the call can be seen in the copy
  *
  * Runs deferred I/O, waits until the rectangles are in the ring and the back end has consumed them:
- * after it, lock_copy gives the frame as of the call (or newer). Not from a thread that a harvest or
- * a sink waits for. Return: 0, -ENODEV (gone), -ENOTCONN, -ETIMEDOUT (60 s).
+ * after it, lock_copy gives the frame as of the call (or newer). Not from a thread that a harvest
+ * or a sink waits for. Return: 0, -ENODEV (gone), -ENOTCONN, -ETIMEDOUT (60 s).
  */
 [[nodiscard]] int xenfb_flush(struct xenfb *x);
 
@@ -111,8 +113,8 @@ void xenfb_back_geometry(struct xenfb_back *back, struct xenfb_geometry *out);
 void xenfb_back_stats(struct xenfb_back *back, struct xenfb_back_stats *out);
 
 /*
- * Both are called from the event thread (or the watch thread, at a connect), must be quick, must not
- * lock the copy, add or remove sinks. Rectangles are clipped to the geometry told last.
+ * Both are called from the event thread (or the watch thread, at a connect), must be quick, must
+ * not lock the copy, add or remove sinks. Rectangles are clipped to the geometry told last.
  */
 struct xenfb_sink_ops {
 	void (*update)(struct xenfb_sink *sink, const struct fb_rect *rects, unsigned int n);

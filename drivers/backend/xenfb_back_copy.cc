@@ -6,11 +6,11 @@
  *        stale rectangles, line by line
  *      copy (own memory)              line 0, line 1 ...
  *
- * C1: a pixel outside of the stale set is in the copy as the frame had it at some moment after the last event
- *     about it. The set is emptied before the pixels are read: an event that comes meanwhile makes its
- *     pixels stale again, whether they were read before or after the change.
- * C2: no read leaves [0, mem_length) of the frame: layout and rectangles were checked together, under one
- *     lock, and lines are copied by length, not by word.
+ * C1: a pixel outside of the stale set is in the copy as the frame had it at some moment after the
+ *     last event about it. The set is emptied before the pixels are read: an event that comes
+ *     meanwhile makes its pixels stale again, whether they were read before or after the change.
+ * C2: no read leaves [0, mem_length) of the frame: layout and rectangles were checked together,
+ *     under one lock, and lines are copied by length, not by word.
  * C3: a geometry is only given out with a copy that has it.
  * Locks: copy_lock for all of it, state_lock for a moment to take the set and the layout.
  */
@@ -62,8 +62,8 @@ static void take_stale(struct xenfb_back *back, struct copy_job *job)
 	job->connected = back->connected;
 	/* A front end that does not tell what it changes: everything may have changed. */
 	if (back->connected && !back->feature_update)
-		fb_rect_set_add(&back->stale, fb_rect_entry_make(0, 0, back->layout.width,
-								 back->layout.height));
+		fb_rect_set_add(&back->stale,
+				fb_rect_entry_make(0, 0, back->layout.width, back->layout.height));
 	job->set.nr = back->stale.nr;
 	memcpy(job->set.entry, back->stale.entry, back->stale.nr * sizeof(job->set.entry[0]));
 	back->stale.nr = 0;
@@ -128,8 +128,8 @@ static void update_copy_locked(struct xenfb_back *back, struct copy_job *job)
 }
 
 /* The analysis cannot express "held if not null". */
-const void *xenfb_back_lock_copy(struct xenfb_back *back, struct xenfb_geometry *out)
-	__no_thread_safety_analysis
+const void *xenfb_back_lock_copy(struct xenfb_back *back,
+				 struct xenfb_geometry *out) __no_thread_safety_analysis
 {
 	struct copy_job job;
 

@@ -5,13 +5,14 @@
  *      node page-ref -> shared page -> pd[0..n) -> directory pages -> frame numbers -> frame
  *
  * Every number on this way is the front end's. Each is read once and checked before use:
- * M1: mem_length is at most 123 directories and at most the toolstack's videoram, so no directory entry is
- *     read from behind pd[122], where the rings are.
+ * M1: mem_length is at most 123 directories and at most the toolstack's videoram, so no directory
+ *     entry is read from behind pd[122], where the rings are.
  * M2: the geometry lies in mem_length.
- * M3: frames are checked by xen_foreign_map(); the frame is mapped read-only, a directory only to be copied.
+ * M3: frames are checked by xen_foreign_map(); the frame is mapped read-only, a directory only to
+ *     be copied.
  *
- * KSHIM: a front end without "protocol" node is taken for one of our word size; there is no guest of
- * another one that its layout would have to be guessed for.
+ * KSHIM: a front end without "protocol" node is taken for one of our word size; there is no guest
+ * of another one that its layout would have to be guessed for.
  */
 #include <string.h>
 
@@ -66,11 +67,12 @@ static int check_page(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 		return -E2BIG;
 	}
 	if (!xenfb_layout_valid(m->layout, m->mem_length)) {
-		xenbus_dev_fatal(dev, -EINVAL,
-				 "the front end's picture, %ux%u at %u bits, lines of %u bytes, does not "
-				 "fit its %llu bytes",
-				 m->layout.width, m->layout.height, m->layout.depth,
-				 m->layout.stride, (unsigned long long)m->mem_length);
+		xenbus_dev_fatal(
+			dev, -EINVAL,
+			"the front end's picture, %ux%u at %u bits, lines of %u bytes, does not "
+			"fit its %llu bytes",
+			m->layout.width, m->layout.height, m->layout.depth, m->layout.stride,
+			(unsigned long long)m->mem_length);
 		return -EINVAL;
 	}
 	return 0;
@@ -124,7 +126,8 @@ int xenfb_back_map(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 	page = xen_foreign_map(&number, 1, true);
 	if (IS_ERR(page)) {
 		err = (int)PTR_ERR(page);
-		xenbus_dev_fatal(dev, err, "the front end's shared page (page-ref) cannot be mapped");
+		xenbus_dev_fatal(dev, err,
+				 "the front end's shared page (page-ref) cannot be mapped");
 		return err;
 	}
 	m->page = static_cast<struct xenfb_page *>(page);

@@ -8,8 +8,8 @@
  *      xenfb_back_copy.cc     the copy of the screen
  *      xenfb_toolstack.cc     xenfb_create and friends
  *
- * One struct per directory name. It survives its device: sinks and lookers hold a reference, and a back
- * end that was restarted (driver or device gone and back) finds the same struct again.
+ * One struct per directory name. It survives its device: sinks and lookers hold a reference, and a
+ * back end that was restarted (driver or device gone and back) finds the same struct again.
  */
 #pragma once
 
@@ -31,8 +31,8 @@ struct xenfb_back {
 	struct list_head node; /* protected by xenfb_back_state::lock */
 
 	/*
-	 * The connection: written by the watch thread while no irq is bound, read by the event thread
-	 * while one is. The two never overlap.
+	 * The connection: written by the watch thread while no irq is bound, read by the event
+	 * thread while one is. The two never overlap.
 	 */
 	struct xenbus_device *dev; /* null: no device */
 	struct xenfb_page *page;   /* foreign mapping, writable; null: not connected */
@@ -64,7 +64,8 @@ struct xenfb_back {
 
 struct xenfb_back_state {
 	struct mutex lock;
-	struct list_head backs __guarded_by(lock); /* each with a reference while its device lives */
+	struct list_head
+		backs __guarded_by(lock); /* each with a reference while its device lives */
 	unsigned int next_id __guarded_by(lock);
 };
 

@@ -6,17 +6,17 @@
  *                       UPDATE -> stale set, sinks        RESIZE -> new layout, all stale, sinks
  *
  * R1: out_prod further than 51 ahead of what we consumed: nothing is consumed, nothing changes.
- * R2: per notification at most 51 events, per event at most one pass over the stale set: a front end that
- *     notifies in a loop costs bounded work per loop.
+ * R2: per notification at most 51 events, per event at most one pass over the stale set: a front
+ *     end that notifies in a loop costs bounded work per loop.
  * R3: a RESIZE allocates and copies nothing; the copy follows when somebody looks.
  * R4: out_cons moves on when all is taken in; whoever waits for it then finds the rectangles stale.
  */
 #include <stdarg.h>
-#include <stdio.h>
 
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/sprintf.h>
 #include <xen/events.h>
 
 #include "backend/xenfb_back_private.h"
@@ -47,7 +47,7 @@ static void flush_to_sinks(struct xenfb_back *back, struct rect_batch *batch)
 	if (!batch->n)
 		return;
 	guard(mutex)(&back->sink_lock);
-	list_for_each_entry(sink, &back->sinks, node) {
+	list_for_each_entry (sink, &back->sinks, node) {
 		if (sink->ops->update)
 			sink->ops->update(sink, batch->rects, batch->n);
 	}
@@ -114,7 +114,7 @@ void xenfb_back_set_layout(struct xenfb_back *back, const struct xenfb_layout *l
 		geometry = xenfb_copy_geometry(layout, back->generation);
 	}
 	guard(mutex)(&back->sink_lock);
-	list_for_each_entry(sink, &back->sinks, node) {
+	list_for_each_entry (sink, &back->sinks, node) {
 		if (sink->ops->resize)
 			sink->ops->resize(sink, &geometry);
 	}
@@ -130,11 +130,12 @@ static void handle_resize(struct xenfb_back *back, const struct xenfb_resize *re
 
 	if (!xenfb_layout_valid(layout, back->mem_length)) {
 		bad_event(back);
-		xenfb_back_complain(back,
-				    "resizes to %dx%d at %d bits, lines of %d bytes, offset %d, which does "
-				    "not fit its %llu bytes",
-				    resize->width, resize->height, resize->depth, resize->stride,
-				    resize->offset, (unsigned long long)back->mem_length);
+		xenfb_back_complain(
+			back,
+			"resizes to %dx%d at %d bits, lines of %d bytes, offset %d, which does "
+			"not fit its %llu bytes",
+			resize->width, resize->height, resize->depth, resize->stride,
+			resize->offset, (unsigned long long)back->mem_length);
 		return;
 	}
 	/* In the order of the events: these are in the old geometry. */
@@ -181,7 +182,8 @@ void xenfb_back_drain(struct xenfb_back *back)
 			back->stats.events += n;
 	}
 	if (n > XENFB_OUT_LEN) {
-		xenfb_back_complain(back, "claims %u events in a ring of %u (out_prod %u, out_cons %u)",
+		xenfb_back_complain(back,
+				    "claims %u events in a ring of %u (out_prod %u, out_cons %u)",
 				    n, XENFB_OUT_LEN, prod, first);
 		return;
 	}
@@ -199,9 +201,9 @@ void xenfb_back_drain(struct xenfb_back *back)
 	wake_up_all(&back->drained_wq);
 	smp_store_release(&page->out_cons, prod);
 	/*
-	 * Did the front end see the ring full? It stores out_prod, then loads out_cons; we store out_cons, then
-	 * load out_prod (both with a full barrier between): if it missed our store, we see the
-	 * out_prod with which it found no room, and it gets an event.
+	 * Did the front end see the ring full? It stores out_prod, then loads out_cons; we store
+	 * out_cons, then load out_prod (both with a full barrier between): if it missed our store,
+	 * we see the out_prod with which it found no room, and it gets an event.
 	 */
 	smp_mb();
 	if (n && !xenfb_out_room(READ_ONCE(page->out_prod), first))

@@ -2,17 +2,16 @@
 /*
  * xenfb_toolstack.cc - making and ending a framebuffer, as a toolstack does
  *
- *      create: both directories in one transaction -> the buses probe -> wait for Connected, Connected
- *      destroy: back end's state Closing -> both ends close -> directories removed -> both devices removed
+ *      create: both directories in one transaction -> the buses probe -> wait for Connected,
+ *      Connected destroy: back end's state Closing -> both ends close -> directories removed ->
+ *      both devices removed
  *
- * The toolstack belongs to dom0 and talks to the two ends through the store only; what it hands out (fb_info,
- * xenfb_back) it holds by reference, so that these stay valid until xenfb_destroy().
+ * The toolstack belongs to dom0 and talks to the two ends through the store only; what it hands out
+ * (fb_info, xenfb_back) it holds by reference, so that these stay valid until xenfb_destroy().
  *
  * T1: when create fails nothing of it is left: no node, no device, no memory.
  * T2: destroy waits for the watch threads to have done their work, not for a time.
  */
-#include <stdio.h>
-
 #include <kshim/machine.h>
 #include <kshim/xen.h>
 #include <linux/err.h>
@@ -20,6 +19,7 @@
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
+#include <linux/sprintf.h>
 
 #include "backend/xenfb_back_private.h"
 #include "video/fb_defio.h"
@@ -69,10 +69,14 @@ static int write_front(struct xenfb *x, const struct xenfb_config *c, struct xen
 		const char *node;
 		u64 value;
 	} numbers[] = {
-		{"backend-id", XEN_DOM_BACK}, {"width", c->width},
-		{"height", c->height},	      {"depth", c->depth},
-		{"line-length", c->line_length}, {"mem-length", c->mem_length},
-		{"offset", c->offset},	      {"refresh-us", c->refresh_us ? c->refresh_us : HZ / 60},
+		{"backend-id", XEN_DOM_BACK},
+		{"width", c->width},
+		{"height", c->height},
+		{"depth", c->depth},
+		{"line-length", c->line_length},
+		{"mem-length", c->mem_length},
+		{"offset", c->offset},
+		{"refresh-us", c->refresh_us ? c->refresh_us : HZ / 60},
 		{"state", XenbusStateInitialising},
 	};
 	int err = xenbus_write(t, dir, "backend", x->back_dir);
@@ -138,7 +142,9 @@ static int connection_status(struct xenfb *x)
 	return front == XenbusStateConnected && back == XenbusStateConnected ? 0 : -EAGAIN;
 }
 
-/* Is there a driver for each end? The buses have looked when their threads' queues have been done. */
+/*
+ * Is there a driver for each end? The buses have looked when their threads' queues have been done.
+ */
 static int check_drivers(struct xenfb *x)
 {
 	xenbus_watch_flush(xen_domain(XEN_DOM_FRONT));
@@ -149,7 +155,8 @@ static int check_drivers(struct xenfb *x)
 		if (xenbus_read_driver_state(dir) != XenbusStateInitialising ||
 		    xenbus_read_error(dir))
 			continue;
-		pr_err("%s: no driver took the device; its initcall is missing in this machine\n", dir);
+		pr_err("%s: no driver took the device; its initcall is missing in this machine\n",
+		       dir);
 		return -ENODEV;
 	}
 	return 0;
@@ -165,11 +172,10 @@ static int wait_connected(struct xenfb *x)
 		err = watch_dir(&back, x->back_dir, &wq);
 	if (!err)
 		err = check_drivers(x);
-	if (!err && !wait_event_timeout(wq, (err = connection_status(x)) != -EAGAIN,
-					XENFB_TIMEOUT)) {
+	if (!err &&
+	    !wait_event_timeout(wq, (err = connection_status(x)) != -EAGAIN, XENFB_TIMEOUT)) {
 		pr_err("%s: not connected after %lu s (front end %s, back end %s)\n", x->front_dir,
-		       XENFB_TIMEOUT / HZ,
-		       xenbus_strstate(xenbus_read_driver_state(x->front_dir)),
+		       XENFB_TIMEOUT / HZ, xenbus_strstate(xenbus_read_driver_state(x->front_dir)),
 		       xenbus_strstate(xenbus_read_driver_state(x->back_dir)));
 		err = -ETIMEDOUT;
 	}
@@ -186,7 +192,9 @@ static void remove_directories(struct xenfb *x)
 	xenbus_watch_flush(xen_domain(XEN_DOM_BACK));
 }
 
-/* Lets both ends close in order; an end without driver stays as it is, and is removed all the same. */
+/*
+ * Lets both ends close in order; an end without driver stays as it is, and is removed all the same.
+ */
 static void close_both(struct xenfb *x)
 {
 	if (!xenbus_exists(XBT_NIL, x->back_dir, "state"))

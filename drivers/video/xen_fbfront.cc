@@ -4,15 +4,16 @@
  *
  *      probe: frame, fb_info, irq bound, nodes published   -> Initialised
  *      back end InitWait                                   -> Connected
- *      back end Connected: (Connected if InitWait was missed), features read, all of the screen sent
- *      back end Closing, Closed (either may be missed), gone: irq unbound  -> Closed
- *      back end Initialising, InitWait while Closed: it was restarted: published again -> Initialised
- *      remove: last picture sent, framebuffer unregistered, mappings zapped
+ *      back end Connected: (Connected if InitWait was missed), features read, all of the screen
+ *      sent back end Closing, Closed (either may be missed), gone: irq unbound  -> Closed
+ *      back end Initialising, InitWait while Closed: it was restarted: published again ->
+ *      Initialised remove: last picture sent, framebuffer unregistered, mappings zapped
  *
- * I1: the irq is bound, and the lock knows it, before the state says Initialised: a back end that connects
- *     at once finds everything in place.
+ * I1: the irq is bound, and the lock knows it, before the state says Initialised: a back end that
+ *     connects at once finds everything in place.
  * I2: features are read only once the back end is Connected: it has written them by then.
- * I3: the framebuffer outlives connections: programs draw on while there is no back end, and the damage waits.
+ * I3: the framebuffer outlives connections: programs draw on while there is no back end, and the
+ *     damage waits.
  */
 #include <kshim/machine.h>
 #include <kshim/xen.h>
@@ -98,7 +99,10 @@ static void start_sending(struct xenfb_front *front)
 		guard(mutex)(&front->lock);
 		if (!front->published)
 			return;
-		/* Connected again to the same page, all between unseen: it knows what the page says. */
+		/*
+		 * Connected again to the same page, all between unseen: it knows what the page
+		 * says.
+		 */
 		if (front->connected && resize)
 			front->sent_generation = g.generation - 1;
 		lost = !resize && g.generation != front->sent_generation;
@@ -107,10 +111,11 @@ static void start_sending(struct xenfb_front *front)
 		front->connected = !lost;
 	}
 	if (lost) {
-		xenbus_dev_fatal(dev, -EOPNOTSUPP,
-				 "the picture begins at offset %u or was resized, and the back end has no "
-				 "feature-resize to be told",
-				 g.offset);
+		xenbus_dev_fatal(
+			dev, -EOPNOTSUPP,
+			"the picture begins at offset %u or was resized, and the back end has no "
+			"feature-resize to be told",
+			g.offset);
 		return;
 	}
 	fb_damage_add_all(front->info);
@@ -237,7 +242,7 @@ struct fb_info *xenfb_front_find(const char *nodename)
 	if (!state)
 		return ERR_PTR(-ENODEV);
 	guard(mutex)(&state->lock);
-	list_for_each_entry(front, &state->fronts, node) {
+	list_for_each_entry (front, &state->fronts, node) {
 		if (!strcmp(front->nodename, nodename)) {
 			get_fb_info_ref(front->info);
 			return front->info;

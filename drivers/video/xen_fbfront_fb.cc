@@ -5,8 +5,8 @@
  *      shared page.pd[0] -> directory page -> 512 frame numbers -> frames of 2 MiB of the frame
  *                  pd[1] -> ...
  *
- * The frame is vzalloc'ed: pages of the guest, scattered or not. The back end finds them through the
- * directories, which never change; only the geometry does.
+ * The frame is vzalloc'ed: pages of the guest, scattered or not. The back end finds them through
+ * the directories, which never change; only the geometry does.
  *
  * I1: mem_length is at most what 123 directories describe, and whole frames are allocated for it.
  * I2: a geometry that does not fit into mem_length is never accepted, by either way in.
@@ -189,19 +189,21 @@ static int check_config(struct xenbus_device *dev, const struct xenfb_layout *l,
 	u64 max_height = xenbus_read_unsigned(dev->otherend, "height", XENFB_MAX_EXTENT);
 
 	if (mem_length > XENFB_MEM_MAX) {
-		xenbus_dev_fatal(dev, -E2BIG,
-				 "a frame of %llu bytes needs more than %u page directories: at most "
-				 "%llu bytes; choose a smaller mode",
-				 (unsigned long long)mem_length, XENFB_PD_MAX,
-				 (unsigned long long)XENFB_MEM_MAX);
+		xenbus_dev_fatal(
+			dev, -E2BIG,
+			"a frame of %llu bytes needs more than %u page directories: at most "
+			"%llu bytes; choose a smaller mode",
+			(unsigned long long)mem_length, XENFB_PD_MAX,
+			(unsigned long long)XENFB_MEM_MAX);
 		return -E2BIG;
 	}
 	if (!layout_acceptable(l, mem_length)) {
-		xenbus_dev_fatal(dev, -EINVAL,
-				 "%ux%u at %u bits, lines of %u bytes, offset %u, in %llu bytes: does "
-				 "not fit; widths and heights are 1 to %u, depths 8, 16 and 32",
-				 l->width, l->height, l->depth, l->stride, l->offset,
-				 (unsigned long long)mem_length, XENFB_MAX_EXTENT);
+		xenbus_dev_fatal(
+			dev, -EINVAL,
+			"%ux%u at %u bits, lines of %u bytes, offset %u, in %llu bytes: does "
+			"not fit; widths and heights are 1 to %u, depths 8, 16 and 32",
+			l->width, l->height, l->depth, l->stride, l->offset,
+			(unsigned long long)mem_length, XENFB_MAX_EXTENT);
 		return -EINVAL;
 	}
 	if (l->width > max_width || l->height > max_height) {
@@ -213,7 +215,9 @@ static int check_config(struct xenbus_device *dev, const struct xenfb_layout *l,
 	return 0;
 }
 
-/* Fills the directories with the frame numbers of the frame. -ENOMEM: what there is, destroy frees. */
+/*
+ * Fills the directories with the frame numbers of the frame. -ENOMEM: what there is, destroy frees.
+ */
 static int alloc_directories(struct xenfb_front *front)
 {
 	const u64 nr_frames = PFN_UP(front->mem_length);
@@ -247,10 +251,11 @@ static int alloc_frame(struct xenbus_device *dev, struct xenfb_front *front)
 	info->screen_buffer = static_cast<char *>(vzalloc(info->screen_size));
 	if (front->nodename && info->screen_buffer && !alloc_directories(front))
 		return 0;
-	xenbus_dev_fatal(dev, -ENOMEM,
-			 "a frame of %llu bytes does not fit into the machine's memory: give it more, or "
-			 "choose a smaller mode",
-			 (unsigned long long)front->mem_length);
+	xenbus_dev_fatal(
+		dev, -ENOMEM,
+		"a frame of %llu bytes does not fit into the machine's memory: give it more, or "
+		"choose a smaller mode",
+		(unsigned long long)front->mem_length);
 	return -ENOMEM;
 }
 

@@ -6,8 +6,8 @@
  *      xen_fbfront_fb.cc     the frame: memory, directories, geometry
  *      xen_fbfront_ring.cc   the shared page: sending, events from the back end
  *
- * One struct per framebuffer, in info->par: it lives as long as the fb_info, so who holds a reference may
- * ask for statistics or draw after the device went away; nothing is sent then.
+ * One struct per framebuffer, in info->par: it lives as long as the fb_info, so who holds a
+ * reference may ask for statistics or draw after the device went away; nothing is sent then.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ struct page;
 struct xenfb_front {
 	struct fb_info *info;
 	struct xenbus_device *dev; /* the watch thread's; null after remove */
-	char *nodename;		   /* constant */
-	struct list_head node;	   /* protected by xenfb_front_state::lock */
+	char *nodename;            /* constant */
+	struct list_head node;     /* protected by xenfb_front_state::lock */
 	struct fb_deferred_io defio;
 
 	/* Constant from probe on. */
@@ -42,8 +42,8 @@ struct xenfb_front {
 
 	/* Taking damage, filling a slot and moving out_prod on are one step under this lock. */
 	struct mutex lock;
-	bool connected __guarded_by(lock);      /* both ends Connected: may send */
-	bool published __guarded_by(lock);      /* irq bound: may hear */
+	bool connected __guarded_by(lock); /* both ends Connected: may send */
+	bool published __guarded_by(lock); /* irq bound: may hear */
 	bool update_wanted __guarded_by(lock);
 	bool feature_resize __guarded_by(lock);
 	bool backlog __guarded_by(lock);        /* rectangles or a resize wait for room */
@@ -61,7 +61,10 @@ struct xenfb_front_state {
 	struct list_head fronts; /* protected by lock */
 };
 
-/* xen_fbfront_fb.cc: an fb_info with frame, page and directories, not registered. ERR_PTR, reported. */
+/*
+ * xen_fbfront_fb.cc: an fb_info with frame, page and directories, not registered. ERR_PTR,
+ * reported.
+ */
 struct fb_info *xenfb_front_alloc(struct xenbus_device *dev);
 /* The front end behind an fb_info, or null if it is another driver's. */
 struct xenfb_front *xenfb_front_of(struct fb_info *info);

@@ -3,14 +3,16 @@
  * xen_fbfront_ring.cc - what goes through the shared page
  *
  *      deferred I/O (worker, flush)  --\
- *      back end's event (ring was full) +--> xenfb_front_send(): lock { room? take damage, fill slots,
+ *      back end's event (ring was full) +--> xenfb_front_send(): lock { room? take damage, fill
+ *      slots,
  *      Connected                     --/                              publish, notify }
  *
- * I1: taking rectangles, their slots and out_prod are one critical section: two senders never use one
- *     slot, and a taken rectangle is in the ring when the lock is free.
- * I2: what finds no room stays in the damage set (and grows there, merged); backlog says so. The back end
- *     that consumes from a full ring sends an event, and that sends the rest.
- * I3: a geometry is told before any rectangle of it, and never to a back end without feature-resize.
+ * I1: taking rectangles, their slots and out_prod are one critical section: two senders never use
+ *     one slot, and a taken rectangle is in the ring when the lock is free.
+ * I2: what finds no room stays in the damage set (and grows there, merged); backlog says so. The
+ *     back end that consumes from a full ring sends an event, and that sends the rest.
+ * I3: a geometry is told before any rectangle of it, and never to a back end without
+ *     feature-resize.
  * I4: out_cons is the back end's word: a number that makes no sense means "no room", nothing else.
  */
 #include <kshim/xen.h>
@@ -34,7 +36,8 @@ static u32 room_locked(struct xenfb_front *front)
 	if (front->out_prod - cons > XENFB_OUT_LEN) {
 		front->stats.bad_indexes++;
 		if (__ratelimit(&front->complaints))
-			pr_err("%s: the back end's out_cons is %u with out_prod %u: nothing is sent until "
+			pr_err("%s: the back end's out_cons is %u with out_prod %u: nothing is "
+			       "sent until "
 			       "it makes sense\n",
 			       front->nodename, cons, front->out_prod);
 	}
@@ -69,8 +72,8 @@ static bool push_rects_locked(struct xenfb_front *front, u32 room)
 		return true;
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		struct xenfb_out_private event = xenfb_out_update(
-			rects[i].x, rects[i].y, rects[i].width, rects[i].height);
+		struct xenfb_out_private event =
+			xenfb_out_update(rects[i].x, rects[i].y, rects[i].width, rects[i].height);
 
 		xenfb_out_put(front->page, front->out_prod++, &event);
 		front->stats.updates++;
@@ -92,8 +95,8 @@ static void send_locked(struct xenfb_front *front)
 		bool resized = g.generation != front->sent_generation;
 
 		if (!room) {
-			front->backlog = resized || (front->update_wanted &&
-						     fb_damage_pending(front->info));
+			front->backlog =
+				resized || (front->update_wanted && fb_damage_pending(front->info));
 			if (front->backlog)
 				front->stats.ring_full++;
 			break;
@@ -103,8 +106,9 @@ static void send_locked(struct xenfb_front *front)
 		else
 			more = front->update_wanted && push_rects_locked(front, room);
 		/*
-		 * Published in every turn: room is asked again, and a back end that emptied the ring must
-		 * be able to see that it was full (xenfb_back_ring.cc, which has this barrier's partner).
+		 * Published in every turn: room is asked again, and a back end that emptied the
+		 * ring must be able to see that it was full (xenfb_back_ring.cc, which has this
+		 * barrier's partner).
 		 */
 		xenfb_out_publish(front->page, front->out_prod);
 		smp_mb();
@@ -130,8 +134,9 @@ void xenfb_front_send(struct fb_info *info)
 }
 
 /*
- * The back end consumed from a full ring, or has put something into the in ring. All that exists is the
- * refresh period, advice for front ends that cannot say what changed; we say it, so it is ignored.
+ * The back end consumed from a full ring, or has put something into the in ring. All that exists is
+ * the refresh period, advice for front ends that cannot say what changed; we say it, so it is
+ * ignored.
  */
 static irqreturn_t xenfb_front_event(int irq, void *data)
 {

@@ -6,14 +6,15 @@
  *      | head | pd[123]         | in ring: 25 x 40 | out ring: 51 x 40             |
  *             | (pd[256] in the C struct: entries 123.. lie in the rings)
  *
- * Typed accessors for both ends. The other end may write any byte of the page at any time, so a field is
- * read once, by one load, into private memory, and an event is copied out before it is looked at.
+ * Typed accessors for both ends. The other end may write any byte of the page at any time, so a
+ * field is read once, by one load, into private memory, and an event is copied out before it is
+ * looked at.
  *
- * Indexes are u32 that run free; a slot is index % 51. Since 2^32 % 51 is 1, index 0xffffffff and index 0
- * are the same slot: around the wrap a ring holds less (xenfb_out_room()).
+ * Indexes are u32 that run free; a slot is index % 51. Since 2^32 % 51 is 1, index 0xffffffff and
+ * index 0 are the same slot: around the wrap a ring holds less (xenfb_out_room()).
  *
- * I1: the producer fills slots, then stores prod with release; the consumer loads prod with acquire,
- *     copies slots, then stores cons with release; the producer loads cons with acquire.
+ * I1: the producer fills slots, then stores prod with release; the consumer loads prod with
+ *     acquire, copies slots, then stores cons with release; the producer loads cons with acquire.
  * I2: at most 51 events are in the ring, and never index 0 together with index 0xffffffff.
  */
 #pragma once
@@ -106,7 +107,8 @@ static inline struct xenfb_out_private xenfb_out_get(const struct xenfb_page *pa
 {
 	struct xenfb_out_private copy;
 
-	xenfb_slot_copy_out(&copy, &XENFB_OUT_RING_REF(const_cast<struct xenfb_page *>(page), index));
+	xenfb_slot_copy_out(&copy,
+			    &XENFB_OUT_RING_REF(const_cast<struct xenfb_page *>(page), index));
 	return copy;
 }
 
@@ -134,8 +136,8 @@ static inline struct xenfb_out_private xenfb_out_update(u32 x, u32 y, u32 width,
 	return e;
 }
 
-static inline struct xenfb_out_private xenfb_out_resize(u32 width, u32 height, u32 stride, u32 depth,
-							u32 offset)
+static inline struct xenfb_out_private xenfb_out_resize(u32 width, u32 height, u32 stride,
+							u32 depth, u32 offset)
 {
 	struct xenfb_out_private e = {};
 

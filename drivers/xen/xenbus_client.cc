@@ -2,27 +2,28 @@
 /*
  * xenbus_client.cc - what a split driver calls: states, errors, event channels
  *
- * A device's state lives in its directory, where the other end watches it. dev->state is what this end
- * wrote last.
+ * A device's state lives in its directory, where the other end watches it. dev->state is what this
+ * end wrote last.
  *
- * I1: a state is only written over a state: a directory that the toolstack has removed stays removed.
+ * I1: a state is only written over a state: a directory that the toolstack has removed stays
+ *     removed.
  */
 #include <stdarg.h>
-#include <stdio.h>
 
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/sprintf.h>
 #include <xen/events.h>
 #include <xen/xenbus.h>
 
 const char *xenbus_strstate(enum xenbus_state state)
 {
 	static const char *const names[] = {
-		"Unknown",   "Initialising", "InitWait", "Initialised",   "Connected",
-		"Closing",   "Closed",	     "Reconfiguring", "Reconfigured",
+		"Unknown", "Initialising", "InitWait",      "Initialised",  "Connected",
+		"Closing", "Closed",       "Reconfiguring", "Reconfigured",
 	};
 
 	return state < ARRAY_SIZE(names) ? names[state] : "INVALID";
@@ -32,7 +33,9 @@ enum xenbus_state xenbus_read_driver_state(const char *path)
 {
 	u64 state = xenbus_read_unsigned(path, "state", XenbusStateUnknown);
 
-	/* Compared as the number it is: an enum does not hold any value that the other end writes. */
+	/*
+	 * Compared as the number it is: an enum does not hold any value that the other end writes.
+	 */
 	return state <= XenbusStateReconfigured ? static_cast<enum xenbus_state>(state)
 						: XenbusStateUnknown;
 }
@@ -41,15 +44,17 @@ static int try_switch_state(struct xenbus_device *dev, enum xenbus_state new_sta
 {
 	struct xenbus_transaction xbt;
 	int err = xenbus_transaction_start(&xbt);
+	int old_state;
 
 	if (err)
 		return err;
-	if (!xenbus_exists(xbt, dev->nodename, "state"))
-		return xenbus_transaction_end(xbt, true);
-	err = xenbus_printf(xbt, dev->nodename, "state", "%d", new_state);
+	err = xenbus_scanf(xbt, dev->nodename, "state", "%d", &old_state);
+	/* Any value will do, also one that is no number. */
+	if (err > 0 || err == -ERANGE)
+		err = xenbus_printf(xbt, dev->nodename, "state", "%d", new_state);
 	if (err) {
 		(void)xenbus_transaction_end(xbt, true);
-		return err;
+		return err == -ENOENT ? 0 : err;
 	}
 	return xenbus_transaction_end(xbt, false);
 }
@@ -62,8 +67,8 @@ int xenbus_switch_state(struct xenbus_device *dev, enum xenbus_state new_state)
 	if (new_state == dev->state)
 		return 0;
 	/*
-	 * Each -EAGAIN means that another transaction has succeeded. Out of memory: the other end waits for
-	 * this state, maybe for ever, so it is worth some patience.
+	 * Each -EAGAIN means that another transaction has succeeded. Out of memory: the other end
+	 * waits for this state, maybe for ever, so it is worth some patience.
 	 */
 	for (;;) {
 		err = try_switch_state(dev, new_state);

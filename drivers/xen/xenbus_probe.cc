@@ -6,17 +6,16 @@
  *      watch on /local/domain/0/backend             devices without a directory:  remove
  *      a driver comes or goes: fire the same watch
  *
- * Everything that happens to a device happens on its domain's watch thread: the scan, and the watch of
- * the other end's state. So a driver's callbacks never run beside each other, and a device that the
- * scan removes is in nobody's hands.
+ * Everything that happens to a device happens on its domain's watch thread: the scan, and the watch
+ * of the other end's state. So a driver's callbacks never run beside each other, and a device that
+ * the scan removes is in nobody's hands.
  *
- * I1: a device without a driver waits for one; a device whose probe failed waits for its directory to be
- *     removed, and is not tried again and again.
- * I2: unregister returns after a scan that began with the driver marked as going, so all its devices are
- *     removed.
+ * I1: a device without a driver waits for one; a device whose probe failed waits for its directory
+ *     to be removed, and is not tried again and again.
+ * I2: unregister returns after a scan that began with the driver marked as going, so all its
+ *     devices are removed.
  * Locks: bus->lock (mutex) guards the list of drivers. The list of devices is the watch thread's.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include <kshim/machine.h>
@@ -28,6 +27,7 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/sprintf.h>
 #include <linux/string.h>
 #include <xen/io/xs_wire.h>
 #include <xen/xenbus.h>
@@ -92,7 +92,7 @@ static const struct xenbus_driver *driver_find(struct xenbus_bus *bus, const cha
 {
 	struct xenbus_driver_entry *entry;
 
-	list_for_each_entry(entry, &bus->drivers, node) {
+	list_for_each_entry (entry, &bus->drivers, node) {
 		if (entry->going)
 			continue;
 		for (*id = entry->driver->ids; (*id)->devicetype[0]; (*id)++) {
@@ -108,7 +108,7 @@ static bool driver_is_going(struct xenbus_bus *bus, const struct xenbus_driver *
 	struct xenbus_driver_entry *entry;
 
 	guard(mutex)(&bus->lock);
-	list_for_each_entry(entry, &bus->drivers, node) {
+	list_for_each_entry (entry, &bus->drivers, node) {
 		if (entry->driver == driver)
 			return entry->going;
 	}
@@ -182,7 +182,7 @@ static struct xenbus_device *device_find(struct xenbus_bus *bus, const char *nod
 {
 	struct xenbus_device *dev;
 
-	list_for_each_entry(dev, &bus->devices, node) {
+	list_for_each_entry (dev, &bus->devices, node) {
 		if (!strcmp(dev->nodename, nodename))
 			return dev;
 	}
@@ -241,7 +241,7 @@ static void bus_scan(struct xenbus_watch *watch, const char *path)
 	struct xenbus_bus *bus = container_of(watch, struct xenbus_bus, watch);
 	struct xenbus_device *dev, *next;
 
-	list_for_each_entry_safe(dev, next, &bus->devices, node) {
+	list_for_each_entry_safe (dev, next, &bus->devices, node) {
 		bool there = xenbus_exists(XBT_NIL, dev->nodename, "state");
 
 		if (device_is_live(dev) && (!there || driver_is_going(bus, dev->driver)))
@@ -252,7 +252,9 @@ static void bus_scan(struct xenbus_watch *watch, const char *path)
 			device_probe(dev);
 	}
 	if (scan_directory(bus, nullptr, bus->watch.node, 1 + bus->levels)) {
-		/* Nobody would fire the watch for what was missed: look again when there is memory. */
+		/*
+		 * Nobody would fire the watch for what was missed: look again when there is memory.
+		 */
 		schedule_timeout_uninterruptible(HZ / 1000);
 		xenbus_watch_fire(&bus->watch);
 	}
@@ -268,7 +270,7 @@ static int bus_register_driver(struct xenbus_bus *bus, const struct xenbus_drive
 	entry->driver = driver;
 	{
 		guard(mutex)(&bus->lock);
-		list_for_each_entry(other, &bus->drivers, node) {
+		list_for_each_entry (other, &bus->drivers, node) {
 			if (other->driver == driver) {
 				kfree(entry);
 				return -EBUSY;
@@ -296,7 +298,7 @@ static void bus_unregister_driver(struct xenbus_bus *bus, const struct xenbus_dr
 
 	{
 		guard(mutex)(&bus->lock);
-		list_for_each_entry(entry, &bus->drivers, node) {
+		list_for_each_entry (entry, &bus->drivers, node) {
 			if (entry->driver == driver)
 				found = entry;
 		}
@@ -336,7 +338,7 @@ static void bus_exit(struct xenbus_bus *bus)
 	struct xenbus_device *dev, *next;
 
 	unregister_xenbus_watch(&bus->watch);
-	list_for_each_entry_safe(dev, next, &bus->devices, node) {
+	list_for_each_entry_safe (dev, next, &bus->devices, node) {
 		WARN(device_is_live(dev), "%s: a driver was left registered\n", dev->nodename);
 		device_free(dev);
 	}

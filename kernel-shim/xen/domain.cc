@@ -2,8 +2,9 @@
 /*
  * domain.cc - the two domains of a machine, and the order in which this room starts and stops
  *
- * Start: locks and lists, store, threads. Stop: threads first, then what they worked on; whoever uses a port,
- * a watch or a mapping must have let go of it before (its exit runs earlier), and is told if not.
+ * Start: locks and lists, store, threads. Stop: threads first, then what they worked on; whoever
+ * uses a port, a watch or a mapping must have let go of it before (its exit runs earlier), and is
+ * told if not.
  */
 #include <linux/err.h>
 #include <linux/errno.h>
@@ -40,7 +41,8 @@ static void xen_exit(struct pv_machine *m)
 
 static int xen_init(struct pv_machine *m)
 {
-	auto *xen = static_cast<struct hypervisor *>(kzalloc(sizeof(struct hypervisor), GFP_KERNEL));
+	auto *xen =
+		static_cast<struct hypervisor *>(kzalloc(sizeof(struct hypervisor), GFP_KERNEL));
 	int err;
 
 	if (!xen)

@@ -5,15 +5,15 @@
  *      notify(irq) -> evtchn -> peer: pending? no: queue the port, wake the event thread
  *      event thread: take the first port, clear pending, call its handler without a lock
  *
- * A port is UNBOUND (peer null) or connected (peer->peer == this). Pending is cleared before the handler
- * is called, so that an event which comes while it runs queues the port again.
+ * A port is UNBOUND (peer null) or connected (peer->peer == this). Pending is cleared before the
+ * handler is called, so that an event which comes while it runs queues the port again.
  *
- * I1: a port is on its domain's queue exactly when it is pending and has a handler; a port that becomes
- *     pending before its handler is bound is queued by the bind.
+ * I1: a port is on its domain's queue exactly when it is pending and has a handler; a port that
+ *     becomes pending before its handler is bound is queued by the bind.
  * I2: peer links are symmetric whenever evtchn_lock is free.
  * I3: an evtchn is freed only when the event thread is not in its handler, or by that handler.
- * I4: an irq is generation * XEN_NR_IRQS + slot. The generation moves on with every binding, so a number
- *     comes back after 2^21 of them at the earliest.
+ * I4: an irq is generation * XEN_NR_IRQS + slot. The generation moves on with every binding, so a
+ *     number comes back after 2^21 of them at the earliest.
  * Locks: evtchn_lock guards everything here, for some 100 ns.
  *
  * KSHIM: Xen tells the other end nothing when a channel closes; it becomes UNBOUND again, as here.
@@ -291,8 +291,8 @@ static bool event_deliver(struct xen_domain *domain)
 		guard(spinlock_irqsave)(&domain->xen->evtchn_lock);
 		if (list_empty(&domain->pending_ports))
 			return false;
-		struct evtchn *e = list_first_entry(&domain->pending_ports, struct evtchn,
-						    pending_node);
+		struct evtchn *e =
+			list_first_entry(&domain->pending_ports, struct evtchn, pending_node);
 
 		list_del_init(&e->pending_node);
 		e->pending = false;

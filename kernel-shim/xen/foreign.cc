@@ -2,12 +2,14 @@
 /*
  * foreign.cc - frames of the guest, mapped by another domain
  *
- * I1: a mapping owns a reference to each of its frames from before it is mapped until after it is unmapped.
- * I2: frames are looked up and referenced one by one, each in one step: a frame that is freed meanwhile is
- *     either still owned, and then kept by the mapping, or refused.
+ * I1: a mapping owns a reference to each of its frames from before it is mapped until after it is
+ *     unmapped.
+ * I2: frames are looked up and referenced one by one, each in one step: a frame that is freed
+ *     meanwhile is either still owned, and then kept by the mapping, or refused.
  * Locks: foreign_lock guards the list of mappings.
  *
- * KSHIM: a guest frame number is the frame's number in guest memory; there is no second translation.
+ * KSHIM: a guest frame number is the frame's number in guest memory; there is no second
+ * translation.
  */
 #include <kshim/mmu.h>
 #include <linux/err.h>
@@ -85,7 +87,7 @@ void xen_foreign_unmap(void *addr)
 		return;
 	{
 		guard(mutex)(&xen->foreign_lock);
-		list_for_each_entry(map, &xen->foreign_maps, node) {
+		list_for_each_entry (map, &xen->foreign_maps, node) {
 			if (map->addr == addr)
 				found = map;
 		}
@@ -105,7 +107,7 @@ void xen_foreign_stats(struct xen_foreign_stats *stats)
 
 	*stats = {};
 	guard(mutex)(&xen->foreign_lock);
-	list_for_each_entry(map, &xen->foreign_maps, node) {
+	list_for_each_entry (map, &xen->foreign_maps, node) {
 		stats->mappings++;
 		stats->frames += map->nr;
 	}

@@ -9,8 +9,8 @@
  *        store: tree, transactions                                       store_lock
  *        foreign mappings                                                foreign_lock
  *
- * Locks: store_lock (mutex) -> watch_lock (spinlock). evtchn_lock (spinlock) and foreign_lock (mutex) are
- * leaves. No callback or handler is called with any of them held.
+ * Locks: store_lock (mutex) -> watch_lock (spinlock). evtchn_lock (spinlock) and foreign_lock
+ * (mutex) are leaves. No callback or handler is called with any of them held.
  */
 #ifndef KSHIM_XEN_INTERNAL_H
 #define KSHIM_XEN_INTERNAL_H
@@ -80,7 +80,9 @@ static inline struct hypervisor *current_xen(void)
 	return current_machine()->hypervisor;
 }
 
-/* domain.cc calls these; the counterparts undo a successful init and report what was left behind. */
+/*
+ * domain.cc calls these; the counterparts undo a successful init and report what was left behind.
+ */
 [[nodiscard]] int xen_events_init(struct xen_domain *domain);
 void xen_events_stop(struct xen_domain *domain); /* after it no handler runs */
 void xen_events_exit(struct hypervisor *xen);
@@ -90,7 +92,9 @@ void xen_watches_stop(struct xen_domain *domain); /* after it no callback runs *
 void xen_store_exit(struct hypervisor *xen);
 void xen_foreign_exit(struct hypervisor *xen);
 
-/* Fires every watch that a change of @path concerns; @removed: the node and all below it are gone. */
+/*
+ * Fires every watch that a change of @path concerns; @removed: the node and all below it are gone.
+ */
 void xen_watches_path_changed(struct hypervisor *xen, const char *path, bool removed);
 
 #endif

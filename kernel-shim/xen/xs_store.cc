@@ -4,27 +4,27 @@
  *
  * A transaction works on its own copy of the tree and keeps two lists:
  *
- *      accessed: path, its generation in the copy when first looked at     -> conflict check at the end
+ *      accessed: path, its generation in the copy when first looked at -> conflict check
  *      changes:  write or remove, path, value, in order                    -> replayed at the end
  *
- * I1: isolation: at the end every accessed path still has its generation in the store's tree (0: does not
- *     exist), or the transaction changes nothing and is -EAGAIN. Two transactions that touch different
- *     nodes do not disturb each other, even in one directory, unless one of them listed it.
- * I2: atomicity: the changes are replayed on a copy, which then replaces the tree: running out of memory
- *     half-way changes nothing.
+ * I1: isolation: at the end every accessed path still has its generation in the store's tree (0:
+ *     does not exist), or the transaction changes nothing and is -EAGAIN. Two transactions that
+ *     touch different nodes do not disturb each other, even in one directory, unless one of them
+ *     listed it.
+ * I2: atomicity: the changes are replayed on a copy, which then replaces the tree: running out of
+ *     memory half-way changes nothing.
  * I3: watches fire after the change, once per changed path, in order.
  * Locks: store_lock around everything, watch_lock below it when firing.
  */
-#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+
 #include <string.h>
 
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
+#include <linux/sprintf.h>
 #include <linux/string.h>
 #include <xen/io/xs_wire.h>
 
@@ -72,8 +72,8 @@ static bool path_valid(const char *path)
 }
 
 /*
- * Paths live on the stack, and a read without transaction allocates nothing: the ends read each other's
- * states in callbacks that nobody would repeat after a failure.
+ * Paths live on the stack, and a read without transaction allocates nothing: the ends read each
+ * other's states in callbacks that nobody would repeat after a failure.
  */
 struct store_path {
 	char text[XENSTORE_ABS_PATH_MAX + 1];
@@ -94,9 +94,9 @@ static void transaction_free(struct xs_transaction *t)
 	struct xs_accessed *accessed, *next_accessed;
 	struct xs_change *change, *next_change;
 
-	list_for_each_entry_safe(accessed, next_accessed, &t->accessed, node)
+	list_for_each_entry_safe (accessed, next_accessed, &t->accessed, node)
 		kfree(accessed);
-	list_for_each_entry_safe(change, next_change, &t->changes, node) {
+	list_for_each_entry_safe (change, next_change, &t->changes, node) {
 		kfree(change->value);
 		kfree(change);
 	}
@@ -108,7 +108,7 @@ static struct xs_transaction *transaction_find(struct hypervisor *xen, u32 id)
 {
 	struct xs_transaction *t;
 
-	list_for_each_entry(t, &xen->transactions, node) {
+	list_for_each_entry (t, &xen->transactions, node) {
 		if (t->id == id)
 			return t;
 	}
@@ -119,7 +119,7 @@ static int transaction_access(struct xs_transaction *t, const char *path)
 {
 	struct xs_accessed *a;
 
-	list_for_each_entry(a, &t->accessed, node) {
+	list_for_each_entry (a, &t->accessed, node) {
 		if (!strcmp(a->path, path))
 			return 0;
 	}
@@ -216,8 +216,7 @@ static struct xs_node *store_find(struct hypervisor *xen, struct xenbus_transact
 	return node ? node : (struct xs_node *)ERR_PTR(-ENOENT);
 }
 
-char *xenbus_read(struct xenbus_transaction t, const char *dir, const char *node,
-		  unsigned int *len)
+char *xenbus_read(struct xenbus_transaction t, const char *dir, const char *node, unsigned int *len)
 {
 	struct hypervisor *xen = current_xen();
 	struct store_path path;
@@ -309,15 +308,14 @@ u64 xenbus_read_unsigned(const char *dir, const char *node, u64 default_val)
 {
 	struct store_value value;
 	const char *text = value.text;
-	char *end;
-	u64 result;
+	unsigned long long result;
+	unsigned int base;
 
-	/* strtoull takes a sign and spaces, which a number from the other end must not have. */
+	/* No sign and no spaces: the whole value is one number. */
 	if (read_value(XBT_NIL, dir, node, &value) || text[0] < '0' || text[0] > '9')
 		return default_val;
-	errno = 0;
-	result = strtoull(text, &end, text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
-	return *end || errno ? default_val : result;
+	base = text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10;
+	return kstrtoull(text, base, &result) ? default_val : result;
 }
 
 int xenbus_exists(struct xenbus_transaction t, const char *dir, const char *node)
@@ -334,14 +332,14 @@ static char **list_children(struct xs_node *parent, unsigned int *num)
 	struct xs_node *child;
 	unsigned int n = 0;
 
-	list_for_each_entry(child, &parent->children, sibling)
+	list_for_each_entry (child, &parent->children, sibling)
 		bytes += strlen(child->name) + 1;
 	auto **names = static_cast<char **>(kzalloc(bytes, GFP_KERNEL));
 	if (!names)
 		return ERR_PTR(-ENOMEM);
 	char *text = reinterpret_cast<char *>(names + parent->nr_children + 1);
 
-	list_for_each_entry(child, &parent->children, sibling) {
+	list_for_each_entry (child, &parent->children, sibling) {
 		names[n++] = text;
 		strcpy(text, child->name);
 		text += strlen(text) + 1;
@@ -379,7 +377,7 @@ int xenbus_transaction_start(struct xenbus_transaction *xbt)
 	INIT_LIST_HEAD(&t->accessed);
 	INIT_LIST_HEAD(&t->changes);
 	guard(mutex)(&xen->store_lock);
-	list_for_each_entry(other, &xen->transactions, node)
+	list_for_each_entry (other, &xen->transactions, node)
 		n++;
 	t->root = n < MAX_TRANSACTIONS ? xs_tree_copy(xen->store_root) : nullptr;
 	if (!t->root) {
@@ -402,7 +400,7 @@ static int transaction_commit(struct hypervisor *xen, struct xs_transaction *t)
 	struct xs_node *root;
 	int err = 0;
 
-	list_for_each_entry(a, &t->accessed, node) {
+	list_for_each_entry (a, &t->accessed, node) {
 		if (xs_tree_generation(xen->store_root, a->path) != a->generation)
 			return -EAGAIN;
 	}
@@ -411,7 +409,7 @@ static int transaction_commit(struct hypervisor *xen, struct xs_transaction *t)
 	root = xs_tree_copy(xen->store_root);
 	if (!root)
 		return -ENOMEM;
-	list_for_each_entry(c, &t->changes, node) {
+	list_for_each_entry (c, &t->changes, node) {
 		u64 generation = ++xen->store_generation;
 
 		if (c->remove)
@@ -428,7 +426,7 @@ static int transaction_commit(struct hypervisor *xen, struct xs_transaction *t)
 	}
 	xs_tree_free(xen->store_root);
 	xen->store_root = root;
-	list_for_each_entry(c, &t->changes, node)
+	list_for_each_entry (c, &t->changes, node)
 		xen_watches_path_changed(xen, c->path, c->remove);
 	return 0;
 }
@@ -461,7 +459,7 @@ void xen_store_exit(struct hypervisor *xen)
 	struct xs_transaction *t, *next;
 	unsigned int left = 0;
 
-	list_for_each_entry_safe(t, next, &xen->transactions, node) {
+	list_for_each_entry_safe (t, next, &xen->transactions, node) {
 		transaction_free(t);
 		left++;
 	}

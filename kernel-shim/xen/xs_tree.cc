@@ -13,8 +13,8 @@
 
 static struct xs_node *node_alloc(const char *name, size_t length, const char *value)
 {
-	auto *node =
-		static_cast<struct xs_node *>(kzalloc(sizeof(struct xs_node) + length + 1, GFP_KERNEL));
+	auto *node = static_cast<struct xs_node *>(
+		kzalloc(sizeof(struct xs_node) + length + 1, GFP_KERNEL));
 
 	if (!node)
 		return nullptr;
@@ -98,7 +98,9 @@ struct xs_node *xs_tree_copy(const struct xs_node *node)
 	return nullptr;
 }
 
-/* The part of a path up to the next slash. @path stands behind a slash; moves on behind the part. */
+/*
+ * The part of a path up to the next slash. @path stands behind a slash; moves on behind the part.
+ */
 static size_t path_part(const char **path, const char **part)
 {
 	size_t length = strcspn(*path, "/");
@@ -114,7 +116,7 @@ static struct xs_node *child_find(struct xs_node *node, const char *name, size_t
 {
 	struct xs_node *child;
 
-	list_for_each_entry(child, &node->children, sibling) {
+	list_for_each_entry (child, &node->children, sibling) {
 		if (!strncmp(child->name, name, length) && !child->name[length])
 			return child;
 	}

@@ -5,9 +5,10 @@
  *      root "" --- "local" --- "domain" --+-- "0" --- ...
  *                                         \-- "1" --- "device" --- ...
  *
- * A plain data structure without locks: the store has one tree, guarded by its lock, and every transaction
- * its own copy. A node's generation is the store's counter at its last change: creation, value, or a
- * child coming or going. Numbers are not used twice, so "same generation" is "same node, unchanged".
+ * A plain data structure without locks: the store has one tree, guarded by its lock, and every
+ * transaction its own copy. A node's generation is the store's counter at its last change:
+ * creation, value, or a child coming or going. Numbers are not used twice, so "same generation" is
+ * "same node, unchanged".
  */
 #ifndef KSHIM_XEN_XS_TREE_H
 #define KSHIM_XEN_XS_TREE_H
@@ -36,7 +37,9 @@ struct xs_node *xs_tree_find(struct xs_node *root, const char *path);
 /* 0 when there is no such node. */
 u64 xs_tree_generation(struct xs_node *root, const char *path);
 
-/* Sets the value; creates the node and those above it. Null @value: keeps it, "" if new. -ENOMEM. */
+/*
+ * Sets the value; creates the node and those above it. Null @value: keeps it, "" if new. -ENOMEM.
+ */
 [[nodiscard]] int xs_tree_write(struct xs_node *root, const char *path, const char *value,
 				u64 generation);
 /* Takes the node and all below it away. -ENOENT; -EINVAL for the root. */

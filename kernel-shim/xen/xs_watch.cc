@@ -5,8 +5,8 @@
  *      change of /a/b -> every watch on /, /a, /a/b (and on what was below it, if it was removed)
  *                     -> its domain's queue (once) -> watch thread -> callback
  *
- * A watch is its own queue entry. It leaves the queue before its callback begins, so a change during
- * the callback queues it again.
+ * A watch is its own queue entry. It leaves the queue before its callback begins, so a change
+ * during the callback queues it again.
  *
  * I1: a watch is on a queue exactly when it is registered and fired.
  * I2: a callback runs without any lock of ours.
@@ -46,7 +46,7 @@ void xen_watches_path_changed(struct hypervisor *xen, const char *path, bool rem
 	struct xenbus_watch *watch;
 
 	guard(spinlock_irqsave)(&xen->watch_lock);
-	list_for_each_entry(watch, &xen->watches, list) {
+	list_for_each_entry (watch, &xen->watches, list) {
 		if (path_within(path, watch->node) || (removed && path_within(watch->node, path)))
 			watch_fire_locked(watch);
 	}

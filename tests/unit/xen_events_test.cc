@@ -33,8 +33,8 @@ struct channel {
 	void open()
 	{
 		ASSERT_EQ(evtchn_alloc_unbound(xen_domain(XEN_DOM_FRONT), XEN_DOM_BACK, &port), 0);
-		front_irq = bind_evtchn_to_irqhandler(xen_domain(XEN_DOM_FRONT), port, end::handler, 0,
-						      "front", &front);
+		front_irq = bind_evtchn_to_irqhandler(xen_domain(XEN_DOM_FRONT), port, end::handler,
+						      0, "front", &front);
 		ASSERT_GT(front_irq, 0);
 		back_irq = bind_interdomain_evtchn_to_irqhandler(xen_domain(XEN_DOM_BACK),
 								 XEN_DOM_FRONT, port, end::handler,
@@ -219,7 +219,9 @@ TEST(xen_events, ports_run_out_cleanly)
 		EXPECT_EQ(evtchn_close(xen_domain(XEN_DOM_FRONT), p), 0);
 }
 
-/* Two ends that answer each other while a third thread unbinds and binds: nothing hangs or leaks. */
+/*
+ * Two ends that answer each other while a third thread unbinds and binds: nothing hangs or leaks.
+ */
 TEST(xen_events, ping_pong_survives_reconnection)
 {
 	machine m({&xen_initcall});
@@ -229,13 +231,13 @@ TEST(xen_events, ping_pong_survives_reconnection)
 
 		c.front.act = [&](int irq) { notify_remote_via_irq(irq); };
 		c.back.act = [&](int irq) { notify_remote_via_irq(irq); };
-		ASSERT_EQ(evtchn_alloc_unbound(xen_domain(XEN_DOM_FRONT), XEN_DOM_BACK, &c.port), 0);
+		ASSERT_EQ(evtchn_alloc_unbound(xen_domain(XEN_DOM_FRONT), XEN_DOM_BACK, &c.port),
+			  0);
 		c.front_irq = bind_evtchn_to_irqhandler(xen_domain(XEN_DOM_FRONT), c.port,
 							end::handler, 0, "front", &c.front);
-		c.back_irq = bind_interdomain_evtchn_to_irqhandler(xen_domain(XEN_DOM_BACK),
-								   XEN_DOM_FRONT, c.port,
-								   end::handler, 0, "back",
-								   &c.back);
+		c.back_irq = bind_interdomain_evtchn_to_irqhandler(
+			xen_domain(XEN_DOM_BACK), XEN_DOM_FRONT, c.port, end::handler, 0, "back",
+			&c.back);
 		ASSERT_TRUE(c.front.calls.wait([](int n) { return n >= 5; }));
 		ASSERT_TRUE(c.back.calls.wait([](int n) { return n >= 5; }));
 		c.close();

@@ -93,8 +93,16 @@ TEST(xen_store, numbers_are_the_whole_value_or_the_default)
 {
 	machine m({&xen_initcall});
 	const std::map<std::string, u64> cases = {
-		{"12", 12},	  {"0x1f", 31}, {"010", 10},  {"-1", 7},  {" 1", 7},
-		{"1 ", 7},	  {"", 7},	{"0x", 7},    {"12a", 7}, {"99999999999999999999", 7},
+		{"12", 12},
+		{"0x1f", 31},
+		{"010", 10},
+		{"-1", 7},
+		{" 1", 7},
+		{"1 ", 7},
+		{"", 7},
+		{"0x", 7},
+		{"12a", 7},
+		{"99999999999999999999", 7},
 		{"18446744073709551615", ~0ull},
 	};
 
@@ -382,7 +390,8 @@ TEST(xen_store, random_operations_agree_with_a_map)
 		auto found = model.find(p);
 
 		if (found == model.end())
-			ASSERT_EQ(xenbus_exists(XBT_NIL, p.c_str(), ""), 0) << p << " seed " << seed;
+			ASSERT_EQ(xenbus_exists(XBT_NIL, p.c_str(), ""), 0)
+				<< p << " seed " << seed;
 		else
 			ASSERT_EQ(read_node(p.c_str()), found->second) << p << " seed " << seed;
 	}

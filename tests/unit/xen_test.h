@@ -2,8 +2,8 @@
 /*
  * xen_test.h - a fresh machine for a test of the xen and xenfb rooms
  *
- * The machine's log is kept, so that a test can ask for the one line an error must give. When the machine
- * goes, warnings (WARN_ON, leaks) fail the test, unless it said how many it expects.
+ * The machine's log is kept, so that a test can ask for the one line an error must give. When the
+ * machine goes, warnings (WARN_ON, leaks) fail the test, unless it said how many it expects.
  */
 #pragma once
 
@@ -105,7 +105,8 @@ private:
 };
 
 /* A value that threads change and wait for. */
-template <typename T> class watched
+template <typename T>
+class watched
 {
 public:
 	explicit watched(T value = T()) : value_(value) {}

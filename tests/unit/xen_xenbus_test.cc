@@ -187,8 +187,8 @@ TEST(xen_xenbus, failed_probe_is_reported_and_not_repeated)
 TEST(xen_xenbus, nonsense_instead_of_the_other_end_is_one_line)
 {
 	const std::pair<const char *, const char *> cases[] = {
-		{"backend", nullptr}, {"backend", ""},	   {"backend", "/"},
-		{"backend", "rel"},   {"backend-id", "9"}, {"backend-id", "-1"},
+		{"backend", nullptr},    {"backend", ""},     {"backend", "/"},
+		{"backend", "rel"},      {"backend-id", "9"}, {"backend-id", "-1"},
 		{"backend-id", "65536"},
 	};
 

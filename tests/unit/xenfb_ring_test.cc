@@ -20,7 +20,9 @@ struct alignas(4096) shared_page {
 
 TEST(xenfb_ring, room_is_what_can_be_put_without_overwriting)
 {
-	/* Brute force around the wrap: index i may be put while [cons, prod) holds no equal slot. */
+	/*
+	 * Brute force around the wrap: index i may be put while [cons, prod) holds no equal slot.
+	 */
 	for (u32 start : {0xffffffffu - 120, 0u, 1000u}) {
 		for (u32 cons_offset = 0; cons_offset < 200; cons_offset++) {
 			u32 cons = start + cons_offset;

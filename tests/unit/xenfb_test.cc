@@ -24,8 +24,7 @@ const mode modes[] = {
 	 {.width = 801, .height = 601, .depth = 32, .line_length = 3232, .offset = 3232}},
 	{"255x255x8 at 3",
 	 {.width = 255, .height = 255, .depth = 8, .line_length = 255, .offset = 3}},
-	{"last pixel ends the page",
-	 {.width = 1024, .height = 4, .depth = 8, .mem_length = 4096}},
+	{"last pixel ends the page", {.width = 1024, .height = 4, .depth = 8, .mem_length = 4096}},
 	{"more memory than picture",
 	 {.width = 100, .height = 100, .depth = 32, .mem_length = 8 << 20}},
 };
@@ -109,8 +108,8 @@ TEST(xenfb, random_drawing_arrives_in_every_mode)
 		for (int round = 0; round < 20; round++) {
 			for (unsigned int n = random() % 100; n; n--) {
 				size_t at = random() % info->screen_size;
-				size_t len = 1 + random() % std::min<size_t>(5000,
-									      info->screen_size - at);
+				size_t len = 1 + random() % std::min<size_t>(
+								    5000, info->screen_size - at);
 
 				draw(info, at, random_bytes(random, len));
 			}
@@ -134,7 +133,8 @@ TEST(xenfb, glyphs_are_sent_as_exact_rectangles)
 	/* Three glyphs far apart in one period. */
 	for (u32 n = 0; n < 3; n++) {
 		for (u32 y = 0; y < 16; y++)
-			draw(info, ((n * 150 + y) * 640 + n * 200) * 4, std::vector<unsigned char>(32, 0xff));
+			draw(info, ((n * 150 + y) * 640 + n * 200) * 4,
+			     std::vector<unsigned char>(32, 0xff));
 	}
 	ASSERT_EQ(xenfb_flush(x.get()), 0);
 	u64 area = 0;
@@ -161,7 +161,8 @@ TEST(xenfb, copying_is_lazy)
 	xenfb_back_stats(back, &before);
 	EXPECT_EQ(before.bytes_copied, 640u * 480 * 4);
 	for (int i = 0; i < 10; i++) {
-		draw(xenfb_info(x.get()), 4000, std::vector<unsigned char>(400, (unsigned char)(i + 1)));
+		draw(xenfb_info(x.get()), 4000,
+		     std::vector<unsigned char>(400, (unsigned char)(i + 1)));
 		ASSERT_EQ(xenfb_flush(x.get()), 0);
 	}
 	xenfb_back_stats(back, &after);
@@ -181,7 +182,7 @@ TEST(xenfb, resize_tells_first_and_then_shows_all)
 	recording_sink sink;
 	std::mt19937 random(3);
 	const xenfb_front_geometry steps[] = {
-		{320, 200, 32, 0, 0},	  {1024, 768, 8, 1030, 3232}, {33, 7, 16, 100, 1},
+		{320, 200, 32, 0, 0},      {1024, 768, 8, 1030, 3232}, {33, 7, 16, 100, 1},
 		{1024, 1024, 32, 4096, 0}, {640, 480, 32, 2560, 1000},
 	};
 
@@ -237,7 +238,10 @@ TEST(xenfb, fb_set_var_resizes_too)
 TEST(xenfb, parallel_drawing_resizing_and_looking_converges)
 {
 	xenfb_machine m;
-	xenfb_ptr x = create(m, {.width = 400, .height = 300, .depth = 32, .mem_length = 1 << 20,
+	xenfb_ptr x = create(m, {.width = 400,
+				 .height = 300,
+				 .depth = 32,
+				 .mem_length = 1 << 20,
 				 .refresh_us = 500});
 	fb_info *info = xenfb_info(x.get());
 	std::atomic<bool> stop{false};
@@ -251,7 +255,8 @@ TEST(xenfb, parallel_drawing_resizing_and_looking_converges)
 			while (!stop) {
 				size_t at = random() % (info->screen_size - 3000);
 
-				if (fb_damage_absorb(info, at, random_bytes(random, 3000).data(), 3000))
+				if (fb_damage_absorb(info, at, random_bytes(random, 3000).data(),
+						     3000))
 					fb_defio_kick(info);
 			}
 		});
@@ -298,19 +303,28 @@ TEST(xenfb, errors_are_one_line_and_leave_nothing)
 		{"depth 0", {.width = 10, .height = 10, .depth = 0}, -EINVAL, "does not fit"},
 		{"short lines",
 		 {.width = 10, .height = 10, .depth = 32, .line_length = 39},
-		 -EINVAL, "does not fit"},
+		 -EINVAL,
+		 "does not fit"},
 		{"short memory",
 		 {.width = 10, .height = 10, .depth = 32, .mem_length = 399},
-		 -EINVAL, "does not fit"},
+		 -EINVAL,
+		 "does not fit"},
 		{"larger than the directories",
 		 {.width = 10, .height = 10, .depth = 32, .mem_length = (246ull << 20) + 1},
-		 -E2BIG, "123 page directories"},
+		 -E2BIG,
+		 "123 page directories"},
 		{"32 bits overflow",
-		 {.width = 32767, .height = 32767, .depth = 32}, -E2BIG, "123 page directories"},
+		 {.width = 32767, .height = 32767, .depth = 32},
+		 -E2BIG,
+		 "123 page directories"},
 		{"width 2^32 - 1",
-		 {.width = 0xffffffff, .height = 0xffffffff, .depth = 32}, -EINVAL, "does not fit"},
+		 {.width = 0xffffffff, .height = 0xffffffff, .depth = 32},
+		 -EINVAL,
+		 "does not fit"},
 		{"larger than memory",
-		 {.width = 4096, .height = 4096, .depth = 32}, -ENOMEM, "machine's memory"},
+		 {.width = 4096, .height = 4096, .depth = 32},
+		 -ENOMEM,
+		 "machine's memory"},
 	};
 	xenfb_machine m(ends::BOTH, 32ul << 20);
 
@@ -348,8 +362,11 @@ TEST(xenfb, largest_frame_of_123_directories_connects)
 	xenfb_machine m(ends::BOTH, 300ul << 20);
 	/* One line at the very end of the memory, so that the copy is small. */
 	const u32 offset = XENFB_MEM_MAX - 8192 * 4;
-	xenfb_ptr x = create(m, {.width = 8192, .height = 1, .depth = 32,
-				 .mem_length = XENFB_MEM_MAX, .offset = offset});
+	xenfb_ptr x = create(m, {.width = 8192,
+				 .height = 1,
+				 .depth = 32,
+				 .mem_length = XENFB_MEM_MAX,
+				 .offset = offset});
 	fb_info *info = xenfb_info(x.get());
 
 	ASSERT_EQ(info->screen_size, XENFB_MEM_MAX);
@@ -364,7 +381,9 @@ TEST(xenfb, several_framebuffers_do_not_disturb_each_other)
 	std::mt19937 random(4);
 
 	for (u32 i = 0; i < 4; i++)
-		screens.push_back(create(m, {.width = 100 + i, .height = 50, .depth = 8u << (i % 3 == 2 ? 2 : i % 3)}));
+		screens.push_back(create(
+			m,
+			{.width = 100 + i, .height = 50, .depth = 8u << (i % 3 == 2 ? 2 : i % 3)}));
 	for (auto &x : screens)
 		draw(xenfb_info(x.get()), 0, random_bytes(random, 4000));
 	screens.erase(screens.begin() + 1);
@@ -403,8 +422,8 @@ TEST(xenfb, copy_outlives_the_front_end_and_the_device)
 TEST(xenfb, back_end_restart_loses_nothing)
 {
 	xenfb_machine m;
-	xenfb_ptr x = create(m, {.width = 320, .height = 200, .depth = 32, .line_length = 1400,
-				 .offset = 3232});
+	xenfb_ptr x = create(
+		m, {.width = 320, .height = 200, .depth = 32, .line_length = 1400, .offset = 3232});
 	fb_info *info = xenfb_info(x.get());
 	std::mt19937 random(6);
 	recording_sink sink;
@@ -431,7 +450,8 @@ TEST(xenfb, destroy_while_programs_draw_and_look)
 {
 	for (int round = 0; round < 20; round++) {
 		xenfb_machine m;
-		xenfb_ptr x = create(m, {.width = 200, .height = 100, .depth = 32, .refresh_us = 200});
+		xenfb_ptr x =
+			create(m, {.width = 200, .height = 100, .depth = 32, .refresh_us = 200});
 		fb_info *info = xenfb_info(x.get());
 		std::atomic<bool> stop{false};
 		watched<int> drawn{0};
@@ -454,4 +474,43 @@ TEST(xenfb, destroy_while_programs_draw_and_look)
 		writer.join();
 		put_fb_info(info);
 	}
+}
+/*
+ * Let each allocation fail in turn: create fails cleanly or works; the machine's end reports leaks.
+ */
+TEST(xenfb, every_failing_allocation_is_survived)
+{
+	xenfb_machine m;
+	bool failed = true;
+	int failures = 0;
+
+	for (long nth = 1; failed; nth++) {
+		ASSERT_LT(nth, 10000);
+		SCOPED_TRACE(nth);
+		xenfb *x = nullptr;
+		xenfb_config config = {.width = 64, .height = 64, .depth = 32};
+
+		pv_machine_fail_alloc(m.get(), nth);
+		int err = xenfb_create(m.get(), &config, &x);
+		failed = pv_machine_fail_alloc(m.get(), 0) == 0;
+		if (err) {
+			failures++;
+			ASSERT_EQ(x, nullptr);
+			/*
+			 * Not by running out of patience: each failure is noticed where it happens.
+			 */
+			ASSERT_NE(err, -ETIMEDOUT) << m.log_text();
+		} else {
+			xenfb_destroy(x);
+		}
+		struct xen_foreign_stats foreign;
+
+		xen_foreign_stats(&foreign);
+		ASSERT_EQ(foreign.mappings, 0u);
+		ASSERT_TRUE(failed || !err);
+	}
+	EXPECT_GT(failures, 20);
+	xenfb_ptr x = create(m, {.width = 64, .height = 64, .depth = 32});
+
+	expect_copy_is_frame(x.get());
 }

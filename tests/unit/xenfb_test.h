@@ -162,7 +162,10 @@ public:
 		return static_cast<unsigned long *>(page_address(dirs[i]));
 	}
 
-	/* Writes both directories, the front end as Initialised, and waits until the back end has acted. */
+	/*
+	 * Writes both directories, the front end as Initialised, and waits until the back end has
+	 * acted.
+	 */
 	void publish()
 	{
 		write_number(FRONT_DIR, "page-ref", (long long)xen_frame_number(page_frame));
@@ -183,18 +186,13 @@ public:
 
 	void put(const xenfb_out_private &event) { xenfb_out_put(page, prod++, &event); }
 
-	/* Publishes what was put, tells the back end, waits until it has looked. */
-	void send(xenfb_back *back)
+	/* Publishes what was put, tells the back end, waits until it has consumed it. */
+	void send()
 	{
-		struct xenfb_back_stats before, after;
-
-		xenfb_back_stats(back, &before);
 		xenfb_out_publish(page, prod);
 		notify_remote_via_irq(irq);
-		EXPECT_TRUE(eventually([&] {
-			xenfb_back_stats(back, &after);
-			return after.notifications > before.notifications;
-		}));
+		/* out_cons is the last thing that a back end writes. */
+		EXPECT_TRUE(eventually([&] { return smp_load_acquire(&page->out_cons) == prod; }));
 	}
 
 	unsigned char *pixel_memory(size_t offset)

@@ -8,15 +8,17 @@
  *      event thread, watch thread                   event thread, watch thread
  *              \______ event channels, xenstore, guest frames ______/
  *
- * The guest's frames are the machine's frames; dom0 reaches them only by a foreign mapping and keeps its own
- * data elsewhere (kmalloc). Event channels are in <xen/events.h>, the store's client side in <xen/xenbus.h>.
+ * The guest's frames are the machine's frames; dom0 reaches them only by a foreign mapping and
+ * keeps its own data elsewhere (kmalloc). Event channels are in <xen/events.h>, the store's client
+ * side in <xen/xenbus.h>.
  *
- * I1: a foreign mapping holds a reference to every frame in it, so the frames cannot be reused under it.
- * I2: what a foreign mapping is asked for comes from the other domain and is checked: a number that is no
- *     frame, or a frame that nobody owns, fails with -EINVAL and maps nothing.
+ * I1: a foreign mapping holds a reference to every frame in it, so the frames cannot be reused
+ *     under it.
+ * I2: what a foreign mapping is asked for comes from the other domain and is checked: a number that
+ *     is no frame, or a frame that nobody owns, fails with -EINVAL and maps nothing.
  *
- * KSHIM: in Xen the calling domain is implied by the vcpu that makes the hypercall. Here both domains are
- * threads of one process, so the calls name the domain (struct xen_domain).
+ * KSHIM: in Xen the calling domain is implied by the vcpu that makes the hypercall. Here both
+ * domains are threads of one process, so the calls name the domain (struct xen_domain).
  */
 #pragma once
 

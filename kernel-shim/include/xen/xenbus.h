@@ -5,21 +5,23 @@
  *      /local/domain/1/device/TYPE/ID          front end: state, backend, backend-id, ...
  *      /local/domain/0/backend/TYPE/1/ID       back end:  state, frontend, frontend-id, ...
  *
- * Each domain has one watch thread. It runs every watch callback of the domain, one at a time, in the
- * order of the writes that fired them; and with them probe, remove and otherend_changed of its
+ * Each domain has one watch thread. It runs every watch callback of the domain, one at a time, in
+ * the order of the writes that fired them; and with them probe, remove and otherend_changed of its
  * drivers. So a driver needs no lock between those.
  *
- * I1: a watch fires once when registered, then after every change at or below its node, or of its being
- *     removed with something above it. Changes that come before the callback began are one call:
- *     it must read the node, whatever the write that fired it.
- * I2: after unregister_xenbus_watch() no callback runs or will run (from its own callback: the last one).
+ * I1: a watch fires once when registered, then after every change at or below its node, or of its
+ *     being removed with something above it. Changes that come before the callback began are one
+ *     call: it must read the node, whatever the write that fired it.
+ * I2: after unregister_xenbus_watch() no callback runs or will run (from its own callback: the last
+ *     one).
  * I3: a transaction is atomic and isolated: at its end nothing that it read or wrote was changed by
  *     others meanwhile, otherwise it changes nothing and end returns -EAGAIN.
  * I4: probe comes before any other callback of a device, remove after all of them, exactly once.
  *
  * KSHIM: no permissions on nodes, no quota but the sizes of xs_wire.h and a number of transactions;
- * paths are absolute. A callback's path is the watch's own node, not what was written below it: so an event
- * needs no memory, cannot be lost for want of it, and a domain that writes in a loop fills nobody's queue.
+ * paths are absolute. A callback's path is the watch's own node, not what was written below it: so
+ * an event needs no memory, cannot be lost for want of it, and a domain that writes in a loop fills
+ * nobody's queue.
  */
 #pragma once
 
@@ -44,7 +46,9 @@ struct xenbus_transaction {
 };
 #define XBT_NIL (xenbus_transaction{0})
 
-/* All may sleep. Node may be "" or null: then the path is dir. -EINVAL: bad path, -E2BIG: too long. */
+/*
+ * All may sleep. Node may be "" or null: then the path is dir. -EINVAL: bad path, -E2BIG: too long.
+ */
 
 /* The value with a final 0, for kfree(); ERR_PTR(-ENOENT, -ENOMEM). @len may be null. */
 char *xenbus_read(struct xenbus_transaction t, const char *dir, const char *node,
@@ -89,7 +93,9 @@ struct xenbus_watch {
 void unregister_xenbus_watch(struct xenbus_watch *watch);
 /* Call the callback again with its node as path, as after a change. */
 void xenbus_watch_fire(struct xenbus_watch *watch);
-/* Wait until the domain's watch thread has finished what was queued before the call. Not from it. */
+/*
+ * Wait until the domain's watch thread has finished what was queued before the call. Not from it.
+ */
 void xenbus_watch_flush(struct xen_domain *domain);
 
 /* ---- devices ---- */

@@ -15,11 +15,16 @@ from xsession import DEADLINE, Failure, screen_stats
 
 
 def clients_of(width, height):
-    """A picture's worth of programs, none in front of another."""
+    """A picture's worth of programs, none in front of another.
+
+    The middle stays free: the pointer is there. Over a client it would be drawn into the frame,
+    which `xwd` leaves out; over the bare root window an X server shows none.
+    """
     unit = min(width, height) // 24
     column = 7 * unit
     wide = width - column - 3 * unit
-    lines = max(4, (height - 14 * unit) // 13 - 1)
+    below = height // 2 + unit // 2
+    lines = max(4, (height - below - unit) // 13 - 1)
     scroll = ("i=0; while :; do i=$((i+1)); "
               "echo \"$(date +%T)  line $i, drawn by an X server without a screen\"; "
               "sleep 0.1; done")
@@ -35,7 +40,7 @@ def clients_of(width, height):
         ["xload", "-update", "1", "-bg", "#d9e4dd", "-hl", "#7a2e1d", "-geometry",
          f"{wide - wide // 2 - unit}x{10 * unit}+{column + 3 * unit + wide // 2}+{unit}"],
         ["xterm", "-bg", "#101820", "-fg", "#9fe8a0", "-b", "4", "-geometry",
-         f"{max(20, wide // 6 - 4)}x{lines}+{column + 2 * unit}+{12 * unit}",
+         f"{max(20, wide // 6 - 4)}x{lines}+{column + 2 * unit}+{below}",
          "-e", "bash", "-c", scroll],
     ]
 
@@ -64,7 +69,7 @@ def show_counters(mount, name, seconds, alive):
         def rate(group, key):
             return (screen[group][key] - last[group][key]) / span
 
-        line = (f"{now - began:5.1f} s  {rate('display', 'updates'):5.1f} fps"
+        line = (f"{now - began:5.1f} s  {rate('display', 'runs'):5.1f} fps"
                 f"  {rate('file', 'changed_bytes') / 1024:8.0f} dirty KB/s"
                 f"  {rate('display', 'rectangles'):6.0f} rectangles/s"
                 f"  {screen['tracker']['state']}")

@@ -147,24 +147,46 @@ class Mount:
 
 
 def start_x(children, mount, screens):
-    """An X server that draws its screens ("WxHxD") into a mount. Returns it and its display."""
-    reader, writer = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writer), "-fbdir", mount.path, "-noreset", "-nolisten",
-               "tcp"]
-    for number, mode in enumerate(screens):
-        command += ["-screen", str(number), mode]
-    server = children.start(command, pass_fds=[writer])
-    os.close(writer)
-    ready, _, _ = select.select([reader], [], [], DEADLINE)
-    display = os.read(reader, 16).decode().strip() if ready else ""
-    os.close(reader)
-    if not display:
-        raise Failure("Xvfb did not start (is its package, xvfb, complete?)")
+    """An X server that draws its screens ("WxHxD") into a mount. Returns it and its display.
+
+    A server that picks its own display number can lose it to another one that starts or ends at
+    the same moment. So it gets a number that depends on our process, and another when that fails.
+    """
+    for attempt in range(5):
+        with tempfile.TemporaryFile() as log:
+            server, display = _try_x(children, mount, screens, log,
+                                     100 + (os.getpid() + 1000 * attempt) % 30000)
+            if display:
+                break
+            children.end(server)
+            log.seek(0)
+            said = " ".join(log.read().decode(errors="replace").split())[-200:]
+            if attempt == 4:
+                raise Failure(f"Xvfb did not start; the last it said: {said or 'nothing'}")
     for number in range(len(screens)):
         wait_for(f"the X server's screen {number} was seen",
                  lambda name=f"Xvfb_screen{number}":
                  (screen_stats(mount.path, name) or {}).get("shown"), [mount.daemon, server])
-    return server, ":" + display
+    return server, display
+
+
+def _try_x(children, mount, screens, log, number):
+    reader, writer = os.pipe()
+    command = ["Xvfb", f":{number}", "-displayfd", str(writer), "-fbdir", mount.path, "-noreset",
+               "-nolisten", "tcp"]
+    for screen, mode in enumerate(screens):
+        command += ["-screen", str(screen), mode]
+    server = children.start(command, pass_fds=[writer], stderr=log)
+    os.close(writer)
+    ready, _, _ = select.select([reader], [], [], DEADLINE)
+    number = os.read(reader, 16).decode().strip() if ready else ""
+    os.close(reader)
+    if not number:
+        return server, None
+    answer = subprocess.run(["xdpyinfo", "-display", ":" + number], check=False, timeout=DEADLINE,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    return server, ":" + number if answer.returncode == 0 and server.poll() is None else None
 
 
 def dump_root(display):

@@ -91,6 +91,12 @@ private:
 
 static void *block_alloc(size_t bytes, size_t align)
 {
+	if (KSHIM_EXPLORE) {
+		void *block = kshim_world_alloc(bytes, align);
+
+		if (block)
+			return block;
+	}
 #ifdef KSHIM_PLAIN_MALLOC
 	void *block;
 

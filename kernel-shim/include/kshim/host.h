@@ -67,6 +67,9 @@ void kshim_point(enum kshim_point_kind kind, const void *object, unsigned size);
 /* A choice of data among 0..@n-1 (which fault to inject, which waiter to wake). */
 int kshim_choose(int n, const char *what);
 
+/* Memory that goes away with the world; null outside of a world, or when there is no more. */
+void *kshim_world_alloc(size_t bytes, size_t align);
+
 /* Takes a freed block so that later accesses are noticed; false: the caller frees it now. */
 bool kshim_quarantine(void *block, size_t bytes);
 #else
@@ -75,6 +78,11 @@ static inline void kshim_point(enum kshim_point_kind, const void *, unsigned) {}
 static inline int kshim_choose(int, const char *)
 {
 	return 0;
+}
+
+static inline void *kshim_world_alloc(size_t, size_t)
+{
+	return nullptr;
 }
 
 static inline bool kshim_quarantine(void *, size_t)

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One world under one schedule: threads, sleeping, steps (explorer.h). Who goes on is in choice.cc.
+ */
+#include "explorer.h"
+
+#include <linux/err.h>
+
+#include <limits.h>
+#include <stdio.h>
+
+/* The world that this thread of the host is in. */
+static __thread explorer *explorer_here;
+
+explorer *explorer::here()
+{
+	return explorer_here;
+}
+
+explorer::explorer(const explore_scenario &scenario, const explore_options &options)
+	: scenario_(scenario), options_(options), mutant_met_(options.mutants.size())
+{
+}
+
+explorer::~explorer()
+{
+	for (auto &t : threads_) {
+		if (t->stack)
+			fiber_stack_free(t->stack);
+	}
+}
+
+bool explorer::init()
+{
+	return arena_.init();
+}
+
+outcome explorer::run_one(scheduler *sched, bool trace)
+{
+	kshim_thread *main;
+
+	sched_ = sched;
+	tracing_ = trace;
+	alone_ = true;
+	nr_ready_ = nr_timed_ = nr_threads_ = 0;
+	now_ = 1000000000; /* like a machine that has been up for a second */
+	time_limit_ = KSHIM_FOREVER;
+	wait_order_ = steps_ = explored_steps_ = ordinal_ = preemptions_ = 0;
+	path_.clear();
+	trace_.clear();
+	reason_.clear();
+	world_ = nullptr;
+	outcome_ = outcome::passed;
+
+	main = new_thread(
+		"main", [](void *self) { ((explorer *)self)->main_body(); }, this);
+	if (!main) {
+		reason_ = "no memory for a stack";
+		return outcome::diverged;
+	}
+	explorer *outer = explorer_here;
+
+	explorer_here = this;
+	running_ = true;
+	current_ = main;
+	fiber_switch(&engine_ctx_, &main->ctx);
+	running_ = false;
+	explorer_here = outer;
+	forget_threads();
+	arena_.reset();
+	if (outcome_ == outcome::passed && !sched->end()) {
+		reason_ = EXPLORE_DIVERGED;
+		outcome_ = outcome::diverged;
+	}
+	return outcome_;
+}
+
+void explorer::main_body()
+{
+	if (scenario_.setup)
+		world_ = scenario_.setup();
+	quiesce(0);
+	for (const explore_task &task : scenario_.tasks) {
+		kshim_thread *t = new_thread(task.name.c_str(), task.run, world_);
+
+		if (!t) {
+			reason_ = "cannot start task " + task.name;
+			give_up(outcome::violated);
+		}
+		t->is_task = true;
+	}
+	alone_ = false;
+	quiesce(options_.horizon_ns);
+	alone_ = true;
+	check_tasks_ended();
+	if (scenario_.check)
+		scenario_.check(world_);
+	if (scenario_.teardown) {
+		scenario_.teardown(world_);
+		check_nothing_left();
+	}
+	if (const arena::block *b = arena_.find_spoilt()) {
+		reason_ = "use after free: somebody wrote to " + object_name(arena_.address(b)) +
+			  " after it was freed";
+		give_up(outcome::violated);
+	}
+}
+
+/* Threads. */
+
+kshim_thread *explorer::new_thread(const char *name, void (*fn)(void *), void *arg)
+{
+	kshim_thread *t = nullptr;
+
+	for (auto &slot : threads_) {
+		if (slot->state == thread_state::none) {
+			t = slot.get();
+			break;
+		}
+	}
+	if (!t) {
+		if (threads_.size() == MAX_THREADS - 1)
+			return nullptr;
+		threads_.push_back(std::make_unique<kshim_thread>());
+		t = threads_.back().get();
+		t->id = (unsigned int)threads_.size() - 1;
+		t->stack = fiber_stack_alloc();
+		if (!t->stack) {
+			threads_.pop_back();
+			return nullptr;
+		}
+	}
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	t->fn = fn;
+	t->arg = arg;
+	t->is_task = t->timed_out = false;
+	t->fresh = true;
+	t->done = 0;
+	t->next = {};
+	t->self = {};
+	t->word = nullptr;
+	t->deadline = KSHIM_FOREVER;
+	fiber_prepare(&t->ctx, t->stack, fiber_entry, t);
+	make_ready(t);
+	nr_threads_++;
+	return t;
+}
+
+void explorer::forget_threads()
+{
+	for (auto &t : threads_) {
+		if (t->state != thread_state::none)
+			fiber_drop(&t->ctx);
+		t->state = thread_state::none;
+	}
+}
+
+void explorer::fiber_entry(void *arg)
+{
+	explorer_here->thread_body((kshim_thread *)arg);
+}
+
+void explorer::thread_body(kshim_thread *t)
+{
+	t->fn(t->arg);
+	if (t->self.exit_fn)
+		t->self.exit_fn(&t->self);
+	if (t->id == 0) {
+		fiber_switch(&t->ctx, &engine_ctx_, true);
+		__builtin_unreachable();
+	}
+	point(KSHIM_STORE, &t->done, sizeof(t->done));
+	t->done = 1;
+	wake_waiters(&t->done, INT_MAX);
+	t->state = thread_state::done;
+	nr_ready_--;
+	leave();
+	__builtin_unreachable();
+}
+
+kshim_thread *explorer::start(const char *name, void (*fn)(void *), void *arg)
+{
+	kshim_thread *t = new_thread(name, fn, arg);
+
+	return t ? t : (kshim_thread *)ERR_PTR(-EAGAIN);
+}
+
+int explorer::join(kshim_thread *t)
+{
+	if (t == current_)
+		return -EDEADLK;
+	for (;;) {
+		point(KSHIM_LOAD, &t->done, sizeof(t->done));
+		if (t->done)
+			break;
+		wait(&t->done, 0, KSHIM_FOREVER, "the end of a thread");
+	}
+	fiber_drop(&t->ctx);
+	t->state = thread_state::none;
+	nr_threads_--;
+	return 0;
+}
+
+/* Sleeping. */
+
+void explorer::make_ready(kshim_thread *t)
+{
+	if (t->state == thread_state::waiting && t->deadline != KSHIM_FOREVER)
+		nr_timed_--;
+	t->state = thread_state::ready;
+	t->fresh = true;
+	nr_ready_++;
+}
+
+int explorer::wait(const u32 *word, u32 expected, u64 deadline, const char *why)
+{
+	kshim_thread *t = current_;
+
+	/* With a deadline the step looks at the clock too. */
+	if (deadline == KSHIM_FOREVER)
+		point(KSHIM_LOAD, word, sizeof(*word));
+	else
+		point(KSHIM_RMW, nullptr, 0);
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) != expected)
+		return 0;
+	if (deadline <= now_)
+		return -ETIMEDOUT;
+	t->word = word;
+	t->deadline = deadline;
+	t->why = why;
+	t->wait_order = ++wait_order_;
+	t->timed_out = false;
+	t->state = thread_state::waiting;
+	nr_ready_--;
+	if (deadline != KSHIM_FOREVER)
+		nr_timed_++;
+	if (tracing_ && !alone_)
+		trace_.push_back({t->id, "sleeps: " + waits_for(t)});
+	leave();
+	t->word = nullptr;
+	t->deadline = KSHIM_FOREVER;
+	return t->timed_out ? -ETIMEDOUT : 0;
+}
+
+void explorer::wake_waiters(const u32 *word, int n)
+{
+	for (; n > 0; n--) {
+		kshim_thread *first = nullptr;
+
+		for (auto &t : threads_) {
+			if (t->state == thread_state::waiting && t->word == word &&
+			    (!first || t->wait_order < first->wait_order))
+				first = t.get();
+		}
+		if (!first)
+			return;
+		make_ready(first);
+		if (tracing_ && !alone_)
+			trace_.push_back({current_->id, std::string("wakes ") + first->name});
+	}
+}
+
+void explorer::wake(const u32 *word, int n)
+{
+	/* The word may be freed memory by now: only its address counts. */
+	point(KSHIM_RMW, word, 0);
+	wake_waiters(word, n);
+}
+
+u64 explorer::now()
+{
+	point(KSHIM_LOAD, &now_, sizeof(now_));
+	return now_;
+}
+
+void explorer::quiesce(u64 horizon_ns)
+{
+	time_limit_ = now_ + horizon_ns;
+	current_->state = thread_state::quiesce;
+	nr_ready_--;
+	leave();
+	time_limit_ = KSHIM_FOREVER;
+}
+
+/* Steps. */
+
+void explorer::point(enum kshim_point_kind kind, const void *object, unsigned int size,
+		     const void *caller)
+{
+	/* Memory is sequentially consistent here: a fence does nothing. */
+	if (kind == KSHIM_FENCE)
+		return;
+	current_->next = {kind, object, size};
+	if (!current_->fresh || kind == KSHIM_YIELD)
+		branch();
+	current_->fresh = false;
+	steps_++;
+	if (alone_) {
+		if (steps_ > MAX_ALONE_STEPS) {
+			reason_ = "setup, check or teardown does not end: endless loop in " +
+				  std::string(current_->name);
+			give_up(outcome::violated);
+		}
+		return;
+	}
+	if (++explored_steps_ > options_.max_steps) {
+		reason_ = "no end after " + std::to_string(options_.max_steps) +
+			  " steps: endless loop, last in " + current_->name + "\n" + who_waits();
+		give_up(outcome::violated);
+	}
+	if (kind == KSHIM_YIELD)
+		return;
+	shared_.record(current_->id, current_->next);
+	if (tracing_)
+		trace_step(caller);
+	if (size)
+		check_access(current_->next);
+}
+
+bool explorer::free(void *block, size_t bytes)
+{
+	if (!arena_.contains(block))
+		return false;
+	/* To the others, freeing is writing all of it. */
+	point(KSHIM_STORE, block, (unsigned int)(bytes < UINT_MAX ? bytes : UINT_MAX));
+	if (!arena_.free(block)) {
+		reason_ = object_name(block) + " is freed twice, or is no block";
+		give_up(outcome::violated);
+	}
+	return true;
+}
+
+bool explorer::mutant(const char *name)
+{
+	for (size_t i = 0; i < options_.mutants.size(); i++) {
+		if (options_.mutants[i] == name) {
+			mutant_met_[i] = 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *explorer::unknown_mutant() const
+{
+	for (size_t i = 0; i < mutant_met_.size(); i++) {
+		if (!mutant_met_[i])
+			return options_.mutants[i].c_str();
+	}
+	return nullptr;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The explorer's inside: one world at a time, run under one schedule.
+ *
+ *	the caller's stack		fibers
+ *	run_one() ---------------------> main: setup, start tasks, wait for quiescence, check
+ *	   ^				   |	 \  ^
+ *	   |				   v	  v |	each runs up to a point, and picks
+ *	   |				 kworker  task	who goes on
+ *	   +--- the end, or a violation ---+
+ *
+ * E1. One fiber runs. A fiber that may go on is `ready`; nr_ready_ counts them, the running one
+ *     included.
+ * E2. While alone_ is set (setup, check, teardown) nothing is chosen: who runs goes on until it
+ *     sleeps, then the others in turn, and time passes when nobody can run.
+ * E3. A decision is numbered when more than one thing could happen, whatever the scheduler thinks
+ *     of it: so numbers mean the same for all schedulers.
+ * E4. A thread that was started or woken runs up to its first point in one go, and makes that step
+ *     too: leaving it there is the same as not having chosen it yet, which is cheaper.
+ * E5. Everything that could differ between two runs of one schedule is kept out: addresses come
+ *     from the arena, threads get the lowest free number, time is virtual.
+ *
+ * KSHIM: kshim/host.h's functions know their explorer by one thread-local pointer, as the threads
+ * host knows its thread. It is the only variable outside of this class.
+ */
+#ifndef KSHIM_EXPLORE_EXPLORER_H
+#define KSHIM_EXPLORE_EXPLORER_H
+
+#include "arena.h"
+#include "fiber.h"
+#include "footprint.h"
+#include "scheduler.h"
+
+#include <kshim/explore.h>
+
+#include <memory>
+#include <stdarg.h>
+
+enum class thread_state : u8 { none, ready, waiting, quiesce, done };
+
+struct kshim_thread {
+	fiber_context ctx;
+	unsigned int id = 0;
+	thread_state state = thread_state::none;
+	bool is_task = false;
+	bool timed_out = false;
+	bool fresh = false; /* started or woken, and not come to a point since */
+	char name[16] = "";
+	void (*fn)(void *) = nullptr;
+	void *arg = nullptr;
+	void *stack = nullptr;
+	step_access next; /* at a point: what it will do when it runs */
+
+	/* waiting: */
+	const u32 *word = nullptr;
+	u64 deadline = KSHIM_FOREVER;
+	u64 wait_order = 0; /* wakes are first come, first served */
+	const char *why = nullptr;
+
+	u32 done = 0; /* what a join waits on */
+	struct kshim_self self = {};
+};
+
+struct trace_line {
+	unsigned int thread;
+	std::string text;
+};
+
+enum class outcome : u8 { passed, violated, diverged };
+
+class explorer
+{
+public:
+	explorer(const explore_scenario &scenario, const explore_options &options);
+	~explorer();
+	explorer(const explorer &) = delete;
+	explorer &operator=(const explorer &) = delete;
+
+	[[nodiscard]] bool init();
+
+	/* One schedule. @trace: write down what happens. */
+	outcome run_one(scheduler *sched, bool trace);
+
+	/* After run_one(): */
+	const std::string &reason() const { return reason_; }
+	const std::vector<deviation> &path() const { return path_; }
+	unsigned int preemptions() const { return preemptions_; }
+	u64 steps() const { return steps_; }
+	std::string trace_table() const;
+
+	footprint &shared() { return shared_; }
+	/* A mutant of the options that no code ever asked for, or null. */
+	const char *unknown_mutant() const;
+
+	/* For kshim/host.h, inside of a world: */
+	void point(enum kshim_point_kind kind, const void *object, unsigned int size,
+		   const void *caller = nullptr);
+	int choose(int n, const char *what);
+	int wait(const u32 *word, u32 expected, u64 deadline, const char *why);
+	void wake(const u32 *word, int n);
+	u64 now();
+	void yield();
+	kshim_thread *start(const char *name, void (*fn)(void *), void *arg);
+	int join(kshim_thread *thread);
+	kshim_thread *current() { return current_; }
+	const explore_options &options() const { return options_; }
+	arena &memory() { return arena_; }
+	bool mutant(const char *name);
+	void note(const char *fmt, va_list args);
+	bool free(void *block, size_t bytes);
+	[[noreturn]] void violation(const char *fmt, va_list args);
+
+	/* The explorer whose world the calling thread is in; null outside. */
+	static explorer *here();
+
+private:
+	static constexpr unsigned int MAX_THREADS = 64;
+	static constexpr u64 MAX_ALONE_STEPS = 50000000;
+	static constexpr unsigned int CLOCK = 63; /* as a thread that sets the time */
+
+	void main_body();
+	static void fiber_entry(void *arg);
+	void thread_body(kshim_thread *t);
+
+	kshim_thread *new_thread(const char *name, void (*fn)(void *), void *arg);
+	void forget_threads();
+
+	/* The running thread could go on, after whatever is chosen here. */
+	void branch();
+	/* The running thread cannot go on. */
+	void leave();
+	void collect(bool yields, std::vector<schedule_option> *options);
+	void add_runnable(unsigned int after, std::vector<schedule_option> *options);
+	void add_due(std::vector<schedule_option> *options);
+	void take(const schedule_option &option);
+	const schedule_option &ask(bool running, bool asked);
+	void switch_to(kshim_thread *t);
+	void make_ready(kshim_thread *t);
+	void quiesce(u64 horizon_ns);
+	void wake_waiters(const u32 *word, int n);
+
+	void check_access(const step_access &a);
+	void check_tasks_ended();
+	void check_nothing_left();
+	/* Ends the schedule here and now. reason_ says why. */
+	[[noreturn]] void give_up(outcome why);
+	std::string who_waits() const;
+	std::string waits_for(const kshim_thread *t) const;
+	std::string object_name(const void *object) const;
+	void trace_step(const void *caller);
+	const kshim_thread *owner_of_task(const void *task) const;
+
+	const explore_scenario &scenario_;
+	const explore_options &options_;
+	std::vector<char> mutant_met_;
+	arena arena_;
+	footprint shared_;
+	std::vector<std::unique_ptr<kshim_thread>> threads_;
+	fiber_context engine_ctx_;
+
+	/* Of the schedule: */
+	scheduler *sched_ = nullptr;
+	bool running_ = false, alone_ = true, tracing_ = false;
+	kshim_thread *current_ = nullptr;
+	unsigned int nr_ready_ = 0, nr_timed_ = 0, nr_threads_ = 0;
+	u64 now_ = 0, time_limit_ = KSHIM_FOREVER, wait_order_ = 0;
+	u64 steps_ = 0, explored_steps_ = 0;
+	u32 ordinal_ = 0;
+	unsigned int preemptions_ = 0;
+	decision decision_;
+	std::vector<deviation> path_;
+	outcome outcome_ = outcome::passed;
+	std::string reason_;
+	void *world_ = nullptr;
+	std::vector<trace_line> trace_;
+};
+
+/* The reason of outcome::diverged. */
+constexpr char EXPLORE_DIVERGED[] =
+	"the program did not do what it did before under the same schedule: "
+	"it depends on something else than its schedule";
+
+/* Where code is: "function+0x12", or the bare address. */
+std::string symbol_name(const void *address);
+
+#endif

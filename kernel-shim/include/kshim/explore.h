@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The explorer: runs a scenario once for every order in which its threads can be scheduled.
+ *
+ *	setup()	  alone	  makes the world: objects, machine, kthreads
+ *	tasks	  explored  all threads of the world take part: kworkers, timers, the tasks
+ *		  ...	    until every task has ended and nothing is left to do (quiescence)
+ *	check()	  alone	  is the world as it must be?
+ *	teardown() alone  takes the world away; leaks show here
+ *
+ * A thread can be preempted before each kshim_point(): each access to a shared word. Switching away
+ * from a thread that could go on is a *preemption*; so is letting time pass up to the next
+ * deadline while somebody could run. A thread that sleeps or ends is left for free. A bound on the
+ * preemptions of one schedule makes the search finite: most bugs need two or fewer.
+ *
+ * A scenario in 30 lines:
+ *
+ *	struct world { u32 counter; };
+ *	static void *setup() { return explore_new<world>(); }
+ *	static void add_one(void *p)
+ *	{
+ *		world *w = (world *)p;
+ *		u32 seen = READ_ONCE(w->counter);
+ *		WRITE_ONCE(w->counter, seen + 1);
+ *	}
+ *	static void check(void *p)
+ *	{
+ *		explore_expect(((world *)p)->counter == 2, "an increment was lost");
+ *	}
+ *	explore_scenario s = {.name = "lost_update", .setup = setup,
+ *			      .tasks = {{"A", add_one}, {"B", add_one}}, .check = check};
+ *	explore_result r = explore_run(s, {.bound = 1});
+ *	// r.verdict == explore_verdict::violated, r.trace says how, r.token replays it
+ *
+ * What it cannot see: orders between accesses that are not announced (plain data: keep it under
+ * locks, or use READ_ONCE and WRITE_ONCE), and weak memory: every schedule is one order of whole
+ * accesses (sequential consistency).
+ *
+ * Rules for scenarios: everything of the world comes from explore_new(), kmalloc() or a machine, so
+ * that each schedule starts from the same addresses; nothing depends on real time, real random
+ * numbers or addresses; no exceptions and no gtest assertions inside of tasks.
+ */
+#ifndef KSHIM_EXPLORE_H
+#define KSHIM_EXPLORE_H
+
+#include <kshim/host.h>
+
+#include <new>
+#include <string>
+#include <vector>
+
+struct pv_machine;
+
+struct explore_task {
+	std::string name;
+	void (*run)(void *world);
+};
+
+struct explore_scenario {
+	std::string name;           /* no ':' in it: tokens use that */
+	void *(*setup)() = nullptr; /* null: the world is a null pointer */
+	std::vector<explore_task> tasks;
+	void (*check)(void *world) = nullptr;
+	void (*teardown)(void *world) = nullptr;
+};
+
+enum class explore_scheduler {
+	dfs,    /* depth first: every schedule within the bound */
+	random, /* max_schedules of them, from the seed; the bound is not used */
+	replay, /* the one of the token */
+};
+
+struct explore_options {
+	explore_scheduler scheduler = explore_scheduler::dfs;
+	int bound = 2; /* preemptions in one schedule; -1: no bound */
+	u64 seed = 1;
+	u64 max_schedules = 0;          /* 0: no limit for dfs, 10000 for random */
+	unsigned int max_steps = 50000; /* of one schedule; more is taken for an endless loop */
+	u64 horizon_ns = 10000000000;   /* virtual time that quiescence may take */
+	unsigned int nr_cpus = 2;
+	bool reduce = true; /* leave out preemptions that cannot matter: see footprint.h */
+	bool trace = true;  /* run a violation a second time to write its trace */
+	std::vector<std::string> mutants;
+	std::string token; /* replay; brings its own mutants */
+};
+
+enum class explore_verdict {
+	held,     /* no schedule that was run violated anything: see `exhausted` */
+	violated, /* one did; the search ended there */
+	misused,  /* the options or the token make no sense; `reason` says why */
+};
+
+struct explore_result {
+	explore_verdict verdict = explore_verdict::held;
+	bool exhausted = false;       /* these were all schedules within the bound */
+	u64 schedules = 0;            /* that counted */
+	u64 runs = 0;                 /* and with those that only taught which objects are shared */
+	u64 steps = 0;                /* of all runs */
+	unsigned int preemptions = 0; /* of the violating schedule */
+	std::string reason;           /* of the violation, one line or more */
+	std::string trace;            /* a table, one column per thread */
+	std::string token;            /* for explore_scheduler::replay */
+
+	/* "exhausted: all 12 schedules with at most 2 preemptions" and the like. */
+	std::string summary;
+};
+
+/**
+ * explore_run - run @scenario under @options
+ *
+ * Context: an ordinary thread, not from inside a scenario. Several threads may explore at once.
+ * The same scenario, options and program give the same result.
+ */
+explore_result explore_run(const explore_scenario &scenario, const explore_options &options = {});
+
+/* For scenarios, inside of setup, tasks, check and teardown: */
+
+/* Zeroed memory of the world, gone with it. Aborts when there is none. */
+void *explore_alloc(size_t bytes, size_t align);
+
+template <typename T>
+T *explore_new()
+{
+	return new (explore_alloc(sizeof(T), alignof(T))) T();
+}
+
+/* A line in the calling thread's column of the trace. */
+void explore_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Destroys @m; its warnings (leaks too) are a violation. */
+void explore_machine_destroy(struct pv_machine *m);
+
+/* The schedule is wrong unless @condition holds. */
+#define explore_expect(condition, ...)                                                             \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			kshim_violation(__VA_ARGS__);                                              \
+	} while (0)
+
+#endif

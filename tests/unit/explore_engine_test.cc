@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The explorer on programs whose verdict is known: each wrong shape is found, the right program of
+ * the same shape is not accused, and what was found can be run again.
+ */
+#include <kshim/explore.h>
+#include <kshim/machine.h>
+#include <kshim/mutant.h>
+#include <linux/completion.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include <gtest/gtest.h>
+#include <limits.h>
+
+namespace
+{
+
+explore_options bound(int n)
+{
+	explore_options options;
+
+	options.bound = n;
+	return options;
+}
+
+/* Holds, and every schedule within the bound was run. */
+void expect_holds(const explore_result &r)
+{
+	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary << "\n" << r.trace;
+	EXPECT_TRUE(r.exhausted) << r.summary;
+	EXPECT_EQ(r.summary.find("exhausted: all "), 0u) << r.summary;
+}
+
+void expect_violated(const explore_result &r, const char *reason)
+{
+	EXPECT_EQ(r.verdict, explore_verdict::violated) << r.summary;
+	EXPECT_NE(r.reason.find(reason), std::string::npos) << r.reason;
+	EXPECT_NE(r.trace.find("VIOLATION"), std::string::npos) << r.trace;
+}
+
+/* Two threads count, with and without a lock. */
+
+struct counting {
+	u32 counter;
+	struct mutex lock;
+};
+
+void count_bare(void *p)
+{
+	auto *w = static_cast<counting *>(p);
+	u32 seen = READ_ONCE(w->counter);
+
+	WRITE_ONCE(w->counter, seen + 1);
+}
+
+void count_locked(void *p)
+{
+	auto *w = static_cast<counting *>(p);
+	guard(mutex)(&w->lock);
+
+	count_bare(w);
+}
+
+void check_two(void *p)
+{
+	auto *w = static_cast<counting *>(p);
+
+	explore_expect(w->counter == 2, "counter is %u, not 2", w->counter);
+}
+
+explore_scenario counting_scenario(void (*count)(void *))
+{
+	return {.name = "counting",
+		.setup = []() -> void * { return explore_new<counting>(); },
+		.tasks = {{"A", count}, {"B", count}},
+		.check = check_two};
+}
+
+TEST(explore, lost_update_is_found_with_one_preemption)
+{
+	expect_holds(explore_run(counting_scenario(count_bare), bound(0)));
+	explore_result r = explore_run(counting_scenario(count_bare), bound(1));
+
+	expect_violated(r, "counter is 1, not 2");
+	EXPECT_EQ(r.preemptions, 1u);
+	EXPECT_NE(r.trace.find("count_bare"), std::string::npos) << r.trace;
+}
+
+TEST(explore, counting_under_a_lock_is_not_accused)
+{
+	expect_holds(explore_run(counting_scenario(count_locked), bound(2)));
+	expect_holds(explore_run(counting_scenario(count_locked), bound(-1)));
+}
+
+TEST(explore, without_reduction_the_verdicts_are_the_same_and_the_schedules_more)
+{
+	explore_options full = bound(2);
+
+	full.reduce = false;
+	explore_result reduced = explore_run(counting_scenario(count_locked), bound(2));
+	explore_result all = explore_run(counting_scenario(count_locked), full);
+
+	expect_holds(all);
+	EXPECT_GE(all.schedules, reduced.schedules);
+	expect_violated(explore_run(counting_scenario(count_bare), full), "counter is 1");
+}
+
+TEST(explore, limit_of_schedules_is_not_called_exhausted)
+{
+	explore_options options = bound(2);
+
+	options.max_schedules = 3;
+	explore_result r = explore_run(counting_scenario(count_locked), options);
+
+	EXPECT_EQ(r.verdict, explore_verdict::held);
+	EXPECT_FALSE(r.exhausted);
+	EXPECT_EQ(r.summary.find("searched "), 0u) << r.summary;
+}
+
+TEST(explore, all_interleavings_of_two_times_two_steps_are_six)
+{
+	explore_scenario s = counting_scenario([](void *p) {
+		auto *w = static_cast<counting *>(p);
+
+		WRITE_ONCE(w->counter, 1u);
+		WRITE_ONCE(w->counter, 2u);
+	});
+	explore_options options = bound(-1);
+
+	s.check = nullptr;
+	explore_result r = explore_run(s, options);
+
+	expect_holds(r);
+	/* Each thread's end is a step of its own, but only main looks at that: 4 over 2. */
+	EXPECT_EQ(r.schedules, 6u);
+}
+
+/* Two locks in two orders. */
+
+struct two_locks {
+	struct mutex a, b;
+};
+
+void a_then_b(void *p)
+{
+	auto *w = static_cast<two_locks *>(p);
+	guard(mutex)(&w->a);
+	guard(mutex)(&w->b);
+}
+
+void b_then_a(void *p)
+{
+	auto *w = static_cast<two_locks *>(p);
+	guard(mutex)(&w->b);
+	guard(mutex)(&w->a);
+}
+
+explore_scenario locking_scenario(void (*other)(void *))
+{
+	return {.name = "locking",
+		.setup = []() -> void * { return explore_new<two_locks>(); },
+		.tasks = {{"left", a_then_b}, {"right", other}}};
+}
+
+TEST(explore, abba_deadlock_is_found_and_says_who_waits_for_whom)
+{
+	explore_result r = explore_run(locking_scenario(b_then_a), bound(1));
+
+	expect_violated(r, "deadlock");
+	EXPECT_NE(r.reason.find("left waits for mutex"), std::string::npos) << r.reason;
+	EXPECT_NE(r.reason.find("held by right"), std::string::npos) << r.reason;
+	EXPECT_NE(r.reason.find("right waits for mutex"), std::string::npos) << r.reason;
+	EXPECT_NE(r.reason.find("held by left"), std::string::npos) << r.reason;
+}
+
+TEST(explore, locks_in_one_order_are_not_accused)
+{
+	expect_holds(explore_run(locking_scenario(a_then_b), bound(-1)));
+}
+
+/* A wake-up that comes between the look and the sleep. */
+
+struct handshake {
+	u32 ready;
+	u32 sleepers;
+};
+
+void announce(void *p)
+{
+	auto *w = static_cast<handshake *>(p);
+
+	WRITE_ONCE(w->ready, 1u);
+	kshim_wake(&w->sleepers, INT_MAX);
+}
+
+void sleep_carelessly(void *p)
+{
+	auto *w = static_cast<handshake *>(p);
+
+	if (!READ_ONCE(w->ready))
+		(void)kshim_wait(&w->sleepers, 0, KSHIM_FOREVER, "ready");
+}
+
+void sleep_on_the_word(void *p)
+{
+	auto *w = static_cast<handshake *>(p);
+
+	while (!READ_ONCE(w->ready))
+		(void)kshim_wait(&w->ready, 0, KSHIM_FOREVER, "ready");
+}
+
+void announce_on_the_word(void *p)
+{
+	auto *w = static_cast<handshake *>(p);
+
+	WRITE_ONCE(w->ready, 1u);
+	kshim_wake(&w->ready, INT_MAX);
+}
+
+explore_scenario handshake_scenario(void (*sleep)(void *), void (*wake)(void *))
+{
+	return {.name = "handshake",
+		.setup = []() -> void * { return explore_new<handshake>(); },
+		.tasks = {{"sleeper", sleep}, {"waker", wake}}};
+}
+
+TEST(explore, lost_wake_up_is_found)
+{
+	explore_result r = explore_run(handshake_scenario(sleep_carelessly, announce), bound(1));
+
+	expect_violated(r, "sleeper waits for ready");
+}
+
+TEST(explore, sleeping_on_the_word_itself_is_not_accused)
+{
+	expect_holds(explore_run(handshake_scenario(sleep_on_the_word, announce_on_the_word),
+				 bound(-1)));
+}
+
+/* Loops that wait. */
+
+void spin_for_ever(void *p)
+{
+	auto *w = static_cast<handshake *>(p);
+
+	while (READ_ONCE(w->ready) != 7)
+		cpu_relax();
+}
+
+void spin_until_ready(void *p)
+{
+	auto *w = static_cast<handshake *>(p);
+
+	while (!READ_ONCE(w->ready))
+		cpu_relax();
+}
+
+TEST(explore, endless_loop_is_found)
+{
+	explore_options options = bound(0);
+
+	options.max_steps = 1000;
+	expect_violated(explore_run(handshake_scenario(spin_for_ever, announce), options),
+			"endless loop");
+}
+
+TEST(explore, loop_that_yields_until_another_is_done_ends)
+{
+	expect_holds(explore_run(handshake_scenario(spin_until_ready, announce), bound(2)));
+}
+
+/* Time. */
+
+struct clock_world {
+	u32 word;
+	u32 late;
+};
+
+void wait_a_while(void *p)
+{
+	auto *w = static_cast<clock_world *>(p);
+
+	if (kshim_wait(&w->word, 0, kshim_now_ns() + 1000000, "a millisecond") == -ETIMEDOUT)
+		WRITE_ONCE(w->late, 1u);
+}
+
+void set_word(void *p)
+{
+	auto *w = static_cast<clock_world *>(p);
+
+	WRITE_ONCE(w->word, 1u);
+	kshim_wake(&w->word, 1);
+}
+
+TEST(explore, a_deadline_may_pass_before_the_wake_up)
+{
+	explore_scenario s = {.name = "time",
+			      .setup = []() -> void * { return explore_new<clock_world>(); },
+			      .tasks = {{"sleeper", wait_a_while}, {"waker", set_word}},
+			      .check =
+				      [](void *p) {
+					      explore_expect(!static_cast<clock_world *>(p)->late,
+							     "too late");
+				      }};
+
+	expect_holds(explore_run(s, bound(0)));
+	expect_violated(explore_run(s, bound(1)), "too late");
+}
+
+TEST(explore, virtual_time_passes_at_once)
+{
+	explore_scenario s = {
+		.name = "hour",
+		.tasks = {{"sleeper", [](void *) {
+				   u64 start = kshim_now_ns();
+				   u32 word = 0;
+
+				   (void)kshim_wait(&word, 0, start + 5000000000, "5 s");
+				   explore_expect(kshim_now_ns() - start == 5000000000,
+						  "slept too short");
+			   }}}};
+
+	expect_holds(explore_run(s, bound(2)));
+}
+
+TEST(explore, data_choices_are_all_taken)
+{
+	explore_scenario s = {.name = "dice", .tasks = {{"A", [](void *) {
+								 int sum = kshim_choose(6, "die") +
+									   kshim_choose(6, "die");
+
+								 explore_expect(sum != 10,
+										"two sixes");
+							 }}}};
+
+	expect_violated(explore_run(s, bound(0)), "two sixes");
+}
+
+/* Memory. */
+
+struct owner_world {
+	u32 *object;
+};
+
+TEST(explore, use_after_free_is_found)
+{
+	explore_scenario s = {
+		.name = "free",
+		.setup = []() -> void * {
+			auto *w = explore_new<owner_world>();
+
+			w->object = static_cast<u32 *>(kzalloc(sizeof(u32), GFP_KERNEL));
+			return w;
+		},
+		.tasks = {{"user",
+			   [](void *p) {
+				   u32 *object = READ_ONCE(static_cast<owner_world *>(p)->object);
+
+				   if (object)
+					   WRITE_ONCE(*object, 1u);
+			   }},
+			  {"freer", [](void *p) {
+				   auto *w = static_cast<owner_world *>(p);
+
+				   kfree(xchg(&w->object, nullptr));
+			   }}}};
+
+	expect_violated(explore_run(s, bound(1)), "use after free");
+}
+
+/* RCU, with a machine and all its threads. */
+
+struct rcu_world {
+	struct pv_machine *m;
+	u32 *object;
+};
+
+void *rcu_setup()
+{
+	auto *w = explore_new<rcu_world>();
+	struct pv_machine_config config;
+
+	config.memory_bytes = 1 << 20;
+	w->m = pv_machine_create(&config, nullptr);
+	machine_scope bound(w->m);
+
+	w->object = static_cast<u32 *>(kzalloc(sizeof(u32), GFP_KERNEL));
+	return w;
+}
+
+void rcu_reader(void *p)
+{
+	auto *w = static_cast<rcu_world *>(p);
+	machine_scope bound(w->m);
+	guard(rcu)();
+	u32 *object = rcu_dereference(w->object);
+
+	if (object)
+		explore_expect(READ_ONCE(*object) == 0, "the reader sees something else");
+}
+
+template <bool wait>
+void rcu_replace(void *p)
+{
+	auto *w = static_cast<rcu_world *>(p);
+	machine_scope bound(w->m);
+	u32 *old = w->object;
+
+	rcu_assign_pointer(w->object, nullptr);
+	if (wait)
+		synchronize_rcu();
+	kfree(old);
+}
+
+explore_scenario rcu_scenario(void (*writer)(void *))
+{
+	return {.name = "rcu",
+		.setup = rcu_setup,
+		.tasks = {{"reader", rcu_reader}, {"writer", writer}},
+		.teardown = [](void *p) {
+			explore_machine_destroy(static_cast<rcu_world *>(p)->m);
+		}};
+}
+
+TEST(explore, free_without_a_grace_period_is_found)
+{
+	expect_violated(explore_run(rcu_scenario(rcu_replace<false>), bound(1)), "use after free");
+}
+
+TEST(explore, free_after_a_grace_period_is_not_accused)
+{
+	expect_holds(explore_run(rcu_scenario(rcu_replace<true>), bound(2)));
+}
+
+TEST(explore, leak_of_a_machine_is_found)
+{
+	explore_scenario s = rcu_scenario(
+		[](void *p) { rcu_assign_pointer(static_cast<rcu_world *>(p)->object, nullptr); });
+
+	expect_violated(explore_run(s, bound(0)), "warned");
+}
+
+/* Again. */
+
+TEST(explore, token_replays_the_violation_100_of_100_times)
+{
+	explore_result found = explore_run(locking_scenario(b_then_a), bound(2));
+
+	ASSERT_EQ(found.verdict, explore_verdict::violated);
+	for (int i = 0; i < 100; i++) {
+		explore_options again;
+
+		again.scheduler = explore_scheduler::replay;
+		again.token = found.token;
+		explore_result r = explore_run(locking_scenario(b_then_a), again);
+
+		ASSERT_EQ(r.verdict, explore_verdict::violated);
+		ASSERT_EQ(r.reason, found.reason);
+		ASSERT_EQ(r.trace, found.trace);
+		ASSERT_EQ(r.token, found.token);
+	}
+}
+
+TEST(explore, same_seed_same_run_and_random_finds_the_lost_update)
+{
+	explore_options options;
+
+	options.scheduler = explore_scheduler::random;
+	options.seed = 42;
+	explore_result first = explore_run(counting_scenario(count_bare), options);
+	explore_result second = explore_run(counting_scenario(count_bare), options);
+
+	expect_violated(first, "counter is 1");
+	EXPECT_EQ(first.schedules, second.schedules);
+	EXPECT_EQ(first.token, second.token);
+	EXPECT_EQ(first.trace, second.trace);
+
+	options.max_schedules = 2000;
+	explore_result held = explore_run(counting_scenario(count_locked), options);
+
+	EXPECT_EQ(held.verdict, explore_verdict::held) << held.summary;
+	EXPECT_EQ(held.schedules, 2000u);
+	EXPECT_FALSE(held.exhausted);
+}
+
+TEST(explore, bad_tokens_are_refused_with_a_reason)
+{
+	for (const char *token :
+	     {"", "x1", "x2:counting::", "x1:counting", "x1:counting:", "x1:other::1.1",
+	      "x1:counting::1", "x1:counting::1.", "x1:counting::2.1,1.1", "x1:counting::1.1,",
+	      "x1:counting::-1.1", "x1:counting::99999999999999999999.1"}) {
+		explore_options options;
+
+		options.scheduler = explore_scheduler::replay;
+		options.token = token;
+		explore_result r = explore_run(counting_scenario(count_bare), options);
+
+		EXPECT_EQ(r.verdict, explore_verdict::misused) << token;
+		EXPECT_NE(r.reason.find("token"), std::string::npos) << r.reason;
+	}
+}
+
+TEST(explore, token_of_another_program_does_not_pass_for_a_replay)
+{
+	explore_options options;
+
+	options.scheduler = explore_scheduler::replay;
+	options.token = "x1:counting::0.9";
+	EXPECT_EQ(explore_run(counting_scenario(count_bare), options).verdict,
+		  explore_verdict::misused);
+}
+
+/* Mutants. */
+
+void count_with_mutant(void *p)
+{
+	if (KSHIM_MUTANT(unlocked))
+		count_bare(p);
+	else
+		count_locked(p);
+}
+
+TEST(explore, mutant_is_on_only_when_asked_for)
+{
+	explore_options options = bound(1);
+
+	expect_holds(explore_run(counting_scenario(count_with_mutant), options));
+	options.mutants = {"unlocked"};
+	explore_result r = explore_run(counting_scenario(count_with_mutant), options);
+
+	expect_violated(r, "counter is 1");
+	/* The token brings its mutant along. */
+	options.scheduler = explore_scheduler::replay;
+	options.mutants.clear();
+	options.token = r.token;
+	expect_violated(explore_run(counting_scenario(count_with_mutant), options), "counter is 1");
+}
+
+TEST(explore, mutant_that_no_code_knows_is_refused)
+{
+	explore_options options = bound(1);
+
+	options.mutants = {"mispelt"};
+	explore_result r = explore_run(counting_scenario(count_locked), options);
+
+	EXPECT_EQ(r.verdict, explore_verdict::misused);
+	EXPECT_NE(r.reason.find("mispelt"), std::string::npos) << r.reason;
+}
+
+TEST(explore, program_that_depends_on_something_else_is_noticed)
+{
+	static u32 runs;
+
+	runs = 0;
+	explore_scenario s = counting_scenario([](void *p) {
+		auto *w = static_cast<counting *>(p);
+
+		if (runs % 5 != 3)
+			count_locked(w);
+		count_locked(w);
+	});
+
+	s.check = [](void *) { runs++; };
+	EXPECT_EQ(explore_run(s, bound(2)).verdict, explore_verdict::misused);
+}
+
+} // namespace

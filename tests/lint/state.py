@@ -22,6 +22,13 @@ ALLOWED = {
         r".*kshim_self_set_exit\(.*\)::exit_key": "the key of a thread's end, made once",
     },
 }
+ALLOWED["kernel-shim/host/explore/"] = {
+    r"explorer_here": "which world this thread of the host is in",
+    r"leaving": "the fiber that the running switch leaves",
+    r"self_outside": "the kernel thread of a thread that is in no world",
+    r"(guard variable for )?symbol_name\(.*\)::table": "the program's symbols, read once, constant "
+                                                       "after that",
+}
 ROOMS = lint.KERNEL_SIDE + ("fuse-fb/",)
 WRITABLE = re.compile(r"^(\.data(?!\.rel\.ro)|\.bss|\.tdata|\.tbss|\*COM\*)")
 # 0000000000000000 l     O .bss   0000000000000004 name

@@ -152,7 +152,7 @@ void explorer::take(const schedule_option &option)
 	if (t->state == thread_state::waiting) {
 		make_ready(t);
 		t->timed_out = true;
-		/* The new time is there for all: others may use it before this one does anything. */
+		/* The new time is there for all: others may use it first. */
 		t->fresh = false;
 	}
 	switch_to(t);

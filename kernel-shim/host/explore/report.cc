@@ -28,8 +28,8 @@ void explorer::give_up(outcome why)
 	if (tracing_ && why == outcome::violated)
 		trace_.push_back({current_->id, "VIOLATION"});
 	/*
-	 * Nobody goes on here: no destructor of this stack runs. That is why the reason is in its place
-	 * already and not an argument.
+	 * Nobody goes on here, and no destructor of this stack runs: so the reason is in its place
+	 * already and no argument.
 	 */
 	fiber_switch(&current_->ctx, &engine_ctx_, true);
 	__builtin_unreachable();

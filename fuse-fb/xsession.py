@@ -178,10 +178,17 @@ def _try_x(children, mount, screens, log, number):
         command += ["-screen", str(screen), mode]
     server = children.start(command, pass_fds=[writer], stderr=log)
     os.close(writer)
-    ready, _, _ = select.select([reader], [], [], DEADLINE)
-    number = os.read(reader, 16).decode().strip() if ready else ""
+    # To the end of the line: it comes in two writes, and a server that cannot do the second one exits.
+    said = b""
+    while not said.endswith(b"\n"):
+        ready, _, _ = select.select([reader], [], [], DEADLINE)
+        more = os.read(reader, 16) if ready else b""
+        if not more:
+            break
+        said += more
     os.close(reader)
-    if not number:
+    number = said.decode().strip()
+    if not said.endswith(b"\n"):
         return server, None
     answer = subprocess.run(["xdpyinfo", "-display", ":" + number], check=False, timeout=DEADLINE,
                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -217,7 +217,7 @@ void print_environment(std::size_t rounds, std::size_t pages)
 	std::printf("# load: %s\n", first_line("/proc/loadavg", "").c_str());
 	std::printf("# compiler: %s\n", __VERSION__);
 	std::printf("# rounds: %zu of %zu pages, ways alternating, medians\n", rounds, pages);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BENCH_SANITIZED
 	std::printf("# warning: built with a sanitizer: the mmu's figures mean nothing\n");
 #endif
 #ifndef __OPTIMIZE__

@@ -6,8 +6,13 @@
  */
 #include "mmu_fixture.h"
 
+#include <cstddef>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace
@@ -443,6 +448,55 @@ TEST_P(mmu_areas, SystemCallOnAFaultThatFailsGetsEfault)
 	EXPECT_EQ(read(fd, (void *)a.at(0), 16), -1);
 	EXPECT_EQ(errno, EFAULT);
 	close(fd);
+}
+
+/* From here on the process has no userfaultfd, as in many containers. */
+void forbid_userfaultfd()
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog filter = {.len = std::size(code), .filter = code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		_exit(77);
+}
+
+/* In a process of its own: what is forbidden stays so. 0: as it should be. */
+int use_inline_area_without_userfaultfd()
+{
+	world w;
+	area a(1, MMU_DELIVER_INLINE, map_frames(w, 0));
+
+	if (mmu_area_delivery(a.get()) != MMU_DELIVER_MPROTECT)
+		return 1;
+	if (!mmu_delivery_problem(MMU_DELIVER_INLINE) || mmu_delivery_problem(MMU_DELIVER_MPROTECT))
+		return 2;
+	if (w.log().find("page faults by mprotect and SIGSEGV: userfaultfd cannot be opened") ==
+	    std::string::npos)
+		return 3;
+	kshim_user_store32(a.at(0), 7);
+	return *w.word(0) == 7 && a.write_faults == 1 ? 0 : 4;
+}
+
+TEST(mmu_areas_death, InlineBecomesMprotectWhereUserfaultfdIsForbidden)
+{
+	GTEST_FLAG_SET(death_test_style, "threadsafe");
+	EXPECT_EXIT(
+		{
+			forbid_userfaultfd();
+			_exit(use_inline_area_without_userfaultfd());
+		},
+		[](int status) {
+			/* 77: filters are not available here. */
+			return WIFEXITED(status) &&
+			       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+		},
+		"");
 }
 
 } // namespace

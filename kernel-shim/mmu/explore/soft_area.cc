@@ -29,31 +29,31 @@ static bool clip(const struct mmu_area *area, unsigned long addr, unsigned long 
 	return true;
 }
 
-static void set_pte(struct mmu_area *area, unsigned long index, u64 pte)
+static unsigned long page_addr(const struct mmu_area *area, unsigned long index)
 {
-	kshim_point(KSHIM_STORE, &area->ptes[index], sizeof(u64));
-	area->ptes[index] = pte;
+	return area->start + (index << PAGE_SHIFT);
 }
 
-static void flush(struct mmu_area *area, unsigned long first, unsigned long nr)
+static void set_pte(struct mmu_area *area, unsigned long index, u64 pte)
 {
-	soft_flush(area->mmu->host, area->start + (first << PAGE_SHIFT), nr);
+	soft_point(page_addr(area, index), 1, KSHIM_STORE);
+	area->ptes[index] = pte;
 }
 
 /* Clears @bits of the present ones of these pages, so that no processor still has them. */
 static void take_away(struct mmu_area *area, unsigned long first, unsigned long nr, u64 bits)
 {
 	if (KSHIM_MUTANT(mmu_early_flush))
-		flush(area, first, nr);
+		soft_flush(area, first, nr);
 	for (unsigned long i = first; i < first + nr; i++) {
 		if (!(area->ptes[i] & SOFT_PRESENT))
 			continue;
-		kshim_point(KSHIM_STORE, &area->ptes[i], sizeof(u64));
+		soft_point(page_addr(area, i), 1, KSHIM_STORE);
 		/* In one step: the processor may have set A or D meanwhile. */
 		area->ptes[i] &= ~bits;
 	}
 	if (!KSHIM_MUTANT(mmu_early_flush) && !KSHIM_MUTANT(mmu_no_flush))
-		flush(area, first, nr);
+		soft_flush(area, first, nr);
 }
 
 int mmu_map(struct mmu_area *area, unsigned long addr, struct page *page, enum mmu_prot prot)
@@ -104,7 +104,7 @@ void mmu_protect(struct mmu_area *area, unsigned long addr, unsigned long nr, en
 		return;
 	}
 	for (unsigned long i = first; i < first + nr; i++) {
-		kshim_point(KSHIM_STORE, &area->ptes[i], sizeof(u64));
+		soft_point(page_addr(area, i), 1, KSHIM_STORE);
 		if (area->ptes[i] & SOFT_PRESENT)
 			area->ptes[i] |= SOFT_WRITABLE;
 	}
@@ -128,7 +128,7 @@ struct mmu_pte mmu_pte(struct mmu_area *area, unsigned long addr)
 
 	if (!clip(area, addr, &index, &one))
 		return pte;
-	kshim_point(KSHIM_LOAD, &area->ptes[index], sizeof(u64));
+	soft_point(page_addr(area, index), 1, KSHIM_LOAD);
 	now = area->ptes[index];
 	if (!(now & SOFT_PRESENT))
 		return pte;
@@ -168,11 +168,11 @@ void mmu_area_destroy(struct mmu_area *area)
 {
 	u32 faults;
 
-	kshim_point(KSHIM_STORE, area, sizeof(*area));
+	soft_point(area->start, area->nr_pages, KSHIM_STORE);
 	list_del(&area->node); /* no walk finds it from here on */
 	while ((faults = area->faults) != 0)
 		(void)kshim_wait(&area->faults, faults, KSHIM_FOREVER, "faults of an area");
-	flush(area, 0, area->nr_pages);
+	soft_flush(area, 0, area->nr_pages);
 	kvfree(area);
 }
 

@@ -50,13 +50,15 @@ static bool tlb_flush(struct soft_tlb *tlb, unsigned long addr, unsigned long nr
 	return found;
 }
 
-void soft_flush(struct mmu_host *host, unsigned long addr, unsigned long nr)
+void soft_flush(struct mmu_area *area, unsigned long first, unsigned long nr)
 {
-	for (struct soft_tlb &tlb : host->tlbs) {
+	unsigned long addr = area->start + (first << PAGE_SHIFT);
+
+	for (struct soft_tlb &tlb : area->mmu->host->tlbs) {
 		/* Nothing to flush is nothing that another thread could come before. */
 		if (!tlb_flush(&tlb, addr, nr, true))
 			continue;
-		kshim_point(KSHIM_STORE, &tlb, sizeof(tlb));
+		soft_point(addr, nr, KSHIM_STORE);
 		(void)tlb_flush(&tlb, addr, nr, false);
 	}
 }
@@ -137,7 +139,8 @@ static char *user_access(unsigned long addr, bool write, unsigned int size)
 	for (;;) {
 		char *at;
 
-		kshim_point(write ? KSHIM_STORE : KSHIM_LOAD, (void *)addr, size);
+		/* A load may set A, but only this processor's walks care. */
+		soft_point(addr, 1, write ? KSHIM_RMW : KSHIM_LOAD);
 		at = soft_translate(mmu, addr, write);
 		if (at)
 			return at;

@@ -55,8 +55,20 @@ struct mmu_area {
 	u64 ptes[]; /* pfn << PAGE_SHIFT | SOFT_* */
 };
 
-/* Drops the TLBs' entries for these addresses; a step for each processor that has some. */
-void soft_flush(struct mmu_host *host, unsigned long addr, unsigned long nr);
+/*
+ * S4. Whatever touches a page in any way (its PTE, a TLB's entry of it, the bytes through it) is announced as
+ * an access to one word, the page's: the explorer leaves out preemptions before accesses that nobody else could
+ * disturb, and an entry that is still there lets a store through long after the PTE changed. The word is an
+ * address that stands for the page, and for it alone, whether its area still exists or not; nothing is there.
+ */
+static inline void soft_point(unsigned long addr, unsigned long nr, enum kshim_point_kind kind)
+{
+	kshim_point(kind, (const void *)((addr >> PAGE_SHIFT) * sizeof(u64)),
+		    (unsigned int)(nr * sizeof(u64)));
+}
+
+/* Drops the TLBs' entries of these pages; a step for each processor that has some. */
+void soft_flush(struct mmu_area *area, unsigned long first, unsigned long nr);
 
 /* Null: nobody's. */
 struct mmu_area *soft_find_area(struct mmu_host *host, unsigned long addr);

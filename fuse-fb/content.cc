@@ -46,7 +46,7 @@ std::size_t content::absorb_ordered(std::uint64_t ticket, std::size_t offset, co
 		const std::size_t stripe_end =
 			(first / stripe_pages + 1) * stripe_pages * page_bytes;
 		const std::size_t stop = std::min(end, stripe_end);
-		std::lock_guard guard(stripe(first));
+		std::lock_guard hold(stripe(first));
 		std::size_t run = pos; /* where the accepted run began */
 
 		while (pos < stop) {
@@ -178,7 +178,7 @@ bool content::absorb_look(std::uint64_t ticket, std::size_t offset, const void *
 
 		if (offset + len > size_.load(std::memory_order_relaxed))
 			return false;
-		std::lock_guard guard(stripe(page));
+		std::lock_guard hold(stripe(page));
 		if (page_ticket_[page] > ticket) {
 			counters_.stale_pages.fetch_add(1, std::memory_order_relaxed);
 			return true;

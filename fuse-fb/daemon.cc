@@ -47,12 +47,26 @@ static bool allows_others(const std::string &options)
 	return ("," + options + ",").find(",allow_other,") != std::string::npos;
 }
 
-static void machine_log(void *, int level, const char *line)
+void daemon::machine_log(void *self, int level, const char *line)
 {
-	message(level <= 3   ? message_kind::error
-		: level <= 5 ? message_kind::warning
-			     : message_kind::info,
-		"%s", line);
+	auto *d = static_cast<daemon *>(self);
+	const message_kind kind = level <= 3   ? message_kind::error
+				  : level <= 5 ? message_kind::warning
+					       : message_kind::info;
+	std::lock_guard hold(d->log_lock_);
+
+	if (d->starting_)
+		d->early_lines_.emplace_back(kind, line);
+	else
+		message(kind, "%s", line);
+}
+
+/* What the machine said last, or else what the error number says. */
+std::string daemon::why(int error)
+{
+	std::lock_guard hold(log_lock_);
+
+	return early_lines_.empty() ? std::strerror(-error) : early_lines_.back().second;
 }
 
 daemon::daemon(const daemon_options &options, const track_tunables &tunables,
@@ -74,6 +88,10 @@ daemon::daemon(const daemon_options &options, const track_tunables &tunables,
 		close(ended_fd_);
 		throw;
 	}
+	std::lock_guard hold(log_lock_);
+	starting_ = false;
+	for (const auto &[kind, line] : early_lines_)
+		message(kind, "%s", line.c_str());
 }
 
 daemon::~daemon()
@@ -93,12 +111,14 @@ void daemon::make_machine()
 	config.memory_bytes = options_.memory_bytes;
 	config.name = "pvshim-fb";
 	config.log = machine_log;
+	config.log_ctx = this;
 	pv_machine *m = pv_machine_create(&config, calls);
 	if (IS_ERR(m))
 		throw startup_error(
 			exit_code::failure,
 			format_string("cannot make a machine with %zu MiB of memory: %s",
-				      options_.memory_bytes >> 20, std::strerror(-PTR_ERR(m))));
+				      options_.memory_bytes >> 20,
+				      why(static_cast<int>(PTR_ERR(m))).c_str()));
 	machine_ = m;
 }
 
@@ -140,7 +160,7 @@ std::unique_ptr<display> daemon::make_device()
 			error == -EINVAL ? exit_code::mode : exit_code::failure,
 			format_string("cannot make a framebuffer of %ux%u at %u bits per pixel: %s",
 				      mode.width, mode.height, mode.bits_per_pixel,
-				      std::strerror(-error)));
+				      why(error).c_str()));
 	return made;
 }
 
@@ -154,7 +174,8 @@ void daemon::start()
 	displays_ = std::make_unique<xenfb_factory>(machine_,
 						    static_cast<unsigned>(period.count() / 1000));
 	keeper_ = std::make_unique<housekeeper>([this](const auto &body) { in_machine(body); });
-	fs_ = std::make_unique<fb_fs>(*this, allows_others(options_.mount_options));
+	fs_host &host = *this;
+	fs_ = std::make_unique<fb_fs>(host, allows_others(options_.mount_options));
 	fs_->set_guard([](const std::function<void()> &touch) {
 		return kshim_try(
 			[](void *arg) { (*static_cast<const std::function<void()> *>(arg))(); },
@@ -184,18 +205,19 @@ void daemon::start()
 	auto fb0 = std::make_shared<screen>("fb0", *services_, std::move(device), options_.mode);
 	fb0->start(fs_->add_file("fb0", fb0));
 	{
-		std::lock_guard guard(screens_lock_);
+		std::lock_guard hold(screens_lock_);
 		screens_.push_back(fb0);
 	}
 	add_png("screen.png", "");
 	add_png("fb0.png", "fb0");
 	fs_->add_rendered("stats.json", [this] { return render_stats(); });
-	channel_->start();
-	raise_dirty_limit(channel_->device(), frame_bytes);
 
+	/* Before the first request: from then on the housekeeper decides what viewers see. */
 	viewers_->show(fb0);
 	if (options_.vnc)
 		viewers_->listen(options_.vnc_host, options_.vnc_port);
+	channel_->start();
+	raise_dirty_limit(channel_->device(), frame_bytes);
 }
 
 void daemon::stop()
@@ -216,7 +238,7 @@ void daemon::stop()
 		keeper_->stop();
 	fs_.reset(); /* before the channel: nodes know nothing of it; the session is still there for replies */
 	{
-		std::lock_guard guard(screens_lock_);
+		std::lock_guard hold(screens_lock_);
 		screens_.clear();
 	}
 	services_.reset();
@@ -229,7 +251,7 @@ void daemon::stop()
 
 std::vector<std::shared_ptr<screen>> daemon::screens() const
 {
-	std::lock_guard guard(screens_lock_);
+	std::lock_guard hold(screens_lock_);
 
 	return screens_;
 }
@@ -293,7 +315,7 @@ void daemon::file_created(const std::string &name, std::uint64_t ino,
 
 	s->start(ino);
 	add_png(name + ".png", name);
-	std::lock_guard guard(screens_lock_);
+	std::lock_guard hold(screens_lock_);
 	screens_.push_back(std::move(s));
 }
 
@@ -301,7 +323,7 @@ void daemon::file_removed(std::uint64_t ino)
 {
 	std::shared_ptr<screen> gone;
 	{
-		std::lock_guard guard(screens_lock_);
+		std::lock_guard hold(screens_lock_);
 		const auto it = std::find_if(screens_.begin(), screens_.end(),
 					     [ino](const auto &s) { return s->ino() == ino; });
 		if (it == screens_.end())

@@ -21,11 +21,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fb_fs.h"
 #include "fuse_channel.h"
 #include "housekeeper.h"
+#include "message.h"
 #include "options.h"
 #include "screen.h"
 #include "viewer_set.h"
@@ -81,6 +83,8 @@ private:
 	std::unique_ptr<display> make_device();
 	void add_png(const std::string &file, const std::string &screen_name);
 	std::string render_stats();
+	std::string why(int error);
+	static void machine_log(void *self, int level, const char *line);
 
 	const daemon_options options_;
 	const std::chrono::steady_clock::time_point started_;
@@ -99,6 +103,11 @@ private:
 	std::unique_ptr<screen_services> services_;
 	std::unique_ptr<viewer_set> viewers_;
 	std::atomic<unsigned> x_files_{0}; /* made by programs and not yet forgotten */
+
+	/* What the machine says while it is being made is the reason of our own line, if it fails. */
+	std::mutex log_lock_;
+	bool starting_ = true;                                          /* protected by log_lock_ */
+	std::vector<std::pair<message_kind, std::string>> early_lines_; /* likewise */
 
 	mutable std::mutex screens_lock_;
 	std::vector<std::shared_ptr<screen>> screens_; /* protected by screens_lock_ */

@@ -22,7 +22,7 @@ fb_fs::~fb_fs() = default;
 
 std::shared_ptr<fb_fs::node> fb_fs::find(std::uint64_t ino) const
 {
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	const auto it = nodes_.find(ino);
 
 	return it == nodes_.end() ? nullptr : it->second;
@@ -30,7 +30,7 @@ std::shared_ptr<fb_fs::node> fb_fs::find(std::uint64_t ino) const
 
 std::shared_ptr<fb_fs::node> fb_fs::find_name(const std::string &name) const
 {
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	const auto it = names_.find(name);
 
 	return it == names_.end() ? nullptr : nodes_.at(it->second);
@@ -38,7 +38,7 @@ std::shared_ptr<fb_fs::node> fb_fs::find_name(const std::string &name) const
 
 std::shared_ptr<fb_fs::node> fb_fs::insert(const std::string &name)
 {
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	auto n = std::make_shared<node>();
 
 	n->ino = next_ino_++;
@@ -52,7 +52,7 @@ std::uint64_t fb_fs::add_file(const std::string &name, std::shared_ptr<served_fi
 	const std::shared_ptr<node> n = insert(name);
 
 	n->file = std::move(file);
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	names_[name] = n->ino;
 	return n->ino;
 }
@@ -62,14 +62,14 @@ void fb_fs::add_rendered(const std::string &name, renderer make)
 	const std::shared_ptr<node> n = insert(name);
 
 	n->make = std::move(make);
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	names_[name] = n->ino;
 }
 
 void fb_fs::remove_name(const std::string &name)
 {
 	std::shared_ptr<node> dropped;
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	const auto it = names_.find(name);
 
 	if (it == names_.end())
@@ -87,7 +87,7 @@ void fb_fs::forget(std::uint64_t ino, std::uint64_t count)
 {
 	std::shared_ptr<served_file> last;
 	{
-		std::lock_guard guard(lock_);
+		std::lock_guard hold(lock_);
 		const auto it = nodes_.find(ino);
 
 		if (it == nodes_.end())
@@ -153,20 +153,20 @@ void fb_fs::fill(const node &n, struct stat *st) const
 
 bool fb_fs::is_own_thread(pid_t tid) const
 {
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 
 	return std::find(own_threads_.begin(), own_threads_.end(), tid) != own_threads_.end();
 }
 
 fb_fs::own_open::own_open(fb_fs &fs) : fs_(fs), tid_(gettid())
 {
-	std::lock_guard guard(fs_.lock_);
+	std::lock_guard hold(fs_.lock_);
 	fs_.own_threads_.push_back(tid_);
 }
 
 fb_fs::own_open::~own_open()
 {
-	std::lock_guard guard(fs_.lock_);
+	std::lock_guard hold(fs_.lock_);
 	std::erase(fs_.own_threads_, tid_);
 }
 

@@ -69,7 +69,7 @@ struct fb_fs::ops_impl {
 		std::shared_ptr<node> n;
 
 		if (parent == FUSE_ROOT_ID) {
-			std::lock_guard guard(fs.lock_);
+			std::lock_guard hold(fs.lock_);
 			const auto it = fs.names_.find(name);
 
 			/* Found and counted in one step: the kernel gets a reference with the reply. */
@@ -222,7 +222,7 @@ struct fb_fs::ops_impl {
 		/* The host knows the number before anybody can use the file. */
 		fs.host_.file_created(name, n->ino, file);
 		{
-			std::lock_guard guard(fs.lock_);
+			std::lock_guard hold(fs.lock_);
 			fs.names_[name] = n->ino;
 		}
 		open_file(fs, *n, fuse_req_ctx(req)->pid, fi);
@@ -320,7 +320,7 @@ struct fb_fs::ops_impl {
 		fs.fill_root(&entries[0].second);
 		fs.fill_root(&entries[1].second);
 		{
-			std::lock_guard guard(fs.lock_);
+			std::lock_guard hold(fs.lock_);
 			for (const auto &[name, number] : fs.names_) {
 				entries.emplace_back(name, (struct stat){});
 				fs.fill(*fs.nodes_.at(number), &entries.back().second);
@@ -347,7 +347,7 @@ struct fb_fs::ops_impl {
 		s.f_bsize = s.f_frsize = page_bytes;
 		s.f_namemax = 255;
 		{
-			std::lock_guard guard(fs.lock_);
+			std::lock_guard hold(fs.lock_);
 			s.f_files = fs.nodes_.size() + 1;
 			for (const auto &[number, n] : fs.nodes_)
 				if (n->file)

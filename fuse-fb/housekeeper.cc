@@ -39,7 +39,7 @@ housekeeper::~housekeeper()
 void housekeeper::stop()
 {
 	{
-		std::lock_guard guard(lock_);
+		std::lock_guard hold(lock_);
 		stopping_ = true;
 	}
 	changed_.notify_one();
@@ -50,7 +50,7 @@ void housekeeper::stop()
 bool housekeeper::run(std::function<void()> job)
 {
 	{
-		std::lock_guard guard(lock_);
+		std::lock_guard hold(lock_);
 		if (stopping_)
 			return false;
 		jobs_.push_back(std::move(job));
@@ -72,7 +72,7 @@ void housekeeper::run_and_wait(const std::function<void()> &job)
 
 std::uint64_t housekeeper::add_pace(std::function<bool()> harvest, clock::duration period)
 {
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	const std::uint64_t id = next_id_++;
 
 	paces_[id] = {std::move(harvest), period, std::nullopt, {}};
@@ -81,14 +81,14 @@ std::uint64_t housekeeper::add_pace(std::function<bool()> harvest, clock::durati
 
 void housekeeper::remove_pace(std::uint64_t id)
 {
-	std::lock_guard guard(lock_);
+	std::lock_guard hold(lock_);
 	paces_.erase(id);
 }
 
 void housekeeper::kick(std::uint64_t id)
 {
 	{
-		std::lock_guard guard(lock_);
+		std::lock_guard hold(lock_);
 		const auto it = paces_.find(id);
 
 		if (it == paces_.end() || it->second.due)
@@ -103,16 +103,16 @@ void housekeeper::kick(std::uint64_t id)
 
 void housekeeper::work()
 {
-	std::unique_lock guard(lock_);
+	std::unique_lock hold(lock_);
 
 	for (;;) {
 		if (!jobs_.empty()) {
 			const std::function<void()> job = std::move(jobs_.front());
 
 			jobs_.pop_front();
-			guard.unlock();
+			hold.unlock();
 			job();
-			guard.lock();
+			hold.lock();
 			continue;
 		}
 		if (stopping_)
@@ -124,22 +124,22 @@ void housekeeper::work()
 			    (first == paces_.end() || *it->second.due < *first->second.due))
 				first = it;
 		if (first == paces_.end()) {
-			changed_.wait(guard);
+			changed_.wait(hold);
 			continue;
 		}
 		if (*first->second.due > clock::now()) {
 			const clock::time_point due = *first->second.due;
 
-			changed_.wait_until(guard, due);
+			changed_.wait_until(hold, due);
 			continue;
 		}
 		/* Only jobs, which this thread runs, remove paces: the reference stays good. */
 		pace &p = first->second;
 		p.due.reset();
 		p.last = clock::now();
-		guard.unlock();
+		hold.unlock();
 		const bool again = p.harvest();
-		guard.lock();
+		hold.lock();
 		if (again && !p.due)
 			p.due = p.last + p.period;
 	}

@@ -348,13 +348,15 @@ startup_error mount_refused(const std::string &path, const std::string &options,
 			    const std::string &why)
 {
 	const std::string reason = !why.empty() ? why : std::strerror(error);
+	/* fusermount3 opens the device with the user's rights. */
+	const char *todo = access("/dev/fuse", R_OK | W_OK)
+				   ? "as root: chmod 666 /dev/fuse"
+				   : "as a user, install the package fuse3 (fusermount3)";
 
-	return startup_error(
-		exit_code::fuse,
-		format_string("cannot mount on %s%s%s: %s; as a user, install the package fuse3 "
-			      "(fusermount3), in a container give it /dev/fuse",
-			      path.c_str(), options.empty() ? "" : " with -o ", options.c_str(),
-			      reason.c_str()));
+	return startup_error(exit_code::fuse,
+			     format_string("cannot mount on %s%s%s: %s; %s", path.c_str(),
+					   options.empty() ? "" : " with -o ", options.c_str(),
+					   reason.c_str(), todo));
 }
 
 void raise_dirty_limit(dev_t dev, std::size_t frame_bytes)

@@ -131,7 +131,7 @@ void screen::look_at_header()
 			promote(found.geometry);
 			return;
 		}
-		std::lock_guard guard(display_lock_);
+		std::lock_guard hold(display_lock_);
 		geometry_ = found.geometry;
 	}
 	services_.changed();
@@ -157,7 +157,7 @@ void screen::promote(const screen_geometry &geometry)
 	if (bytes_.replace_storage(made->frame(), &old))
 		return; /* grew meanwhile; its growing changed the header's surroundings, or will */
 	{
-		std::lock_guard guard(display_lock_);
+		std::lock_guard hold(display_lock_);
 		display_ = std::move(made);
 		geometry_ = geometry;
 	}
@@ -177,7 +177,7 @@ void screen::demote(std::unique_ptr<frame_sink> old)
 	tracker_->set_kick({});
 	display_->detach();
 	{
-		std::lock_guard guard(display_lock_);
+		std::lock_guard hold(display_lock_);
 		gone = std::move(display_);
 		geometry_ = {};
 	}
@@ -240,7 +240,7 @@ void screen::stop()
 
 int screen::flush()
 {
-	std::lock_guard guard(display_lock_);
+	std::lock_guard hold(display_lock_);
 
 	if (display_)
 		return display_->flush();
@@ -249,7 +249,7 @@ int screen::flush()
 
 bool screen::with_display(const std::function<void(display &, const screen_geometry &)> &use)
 {
-	std::lock_guard guard(display_lock_);
+	std::lock_guard hold(display_lock_);
 
 	if (!display_)
 		return false;

@@ -93,6 +93,8 @@ public:
 
 	const std::string &name() const { return name_; }
 	std::uint64_t ino() const { return ino_; }
+	bool is_device() const { return bytes_.is_device(); }
+	std::size_t file_size() const { return bytes_.size(); }
 	/* Opens by programs. */
 	unsigned users() const { return services_.fs.users(ino_); }
 	/* Runs @use with the display if there is one; it stays for as long as that takes. */

@@ -33,7 +33,7 @@ tracker::tracker(content &bytes, tracked_file &file, std::function<std::uint64_t
 
 void tracker::set_kick(std::function<void()> kick)
 {
-	std::lock_guard guard(kick_lock_);
+	std::lock_guard hold(kick_lock_);
 	kick_ = std::move(kick);
 }
 
@@ -43,7 +43,7 @@ void tracker::note_access()
 	accesses_.fetch_add(1);
 	if (mutated(mutant_, track_mutant::wake_without_kick) && state() == track_state::idle)
 		return;
-	std::lock_guard guard(kick_lock_);
+	std::lock_guard hold(kick_lock_);
 	if (kick_)
 		kick_();
 }
@@ -165,7 +165,7 @@ bool tracker::go_idle(std::size_t size, track_observation &seen)
 
 bool tracker::harvest()
 {
-	std::lock_guard guard(harvest_lock_);
+	std::lock_guard hold(harvest_lock_);
 	const track_state from = state();
 	const std::size_t size = bytes_.size();
 	const std::uint64_t accesses = accesses_.load();
@@ -222,8 +222,10 @@ bool tracker::harvest()
 	case track_state::sparse:
 		move_to(track_state::sparse);
 		seen.settling = from == track_state::dense;
-		if (!seen.settling || !mutated(mutant_, track_mutant::leave_dense_without_pull))
-			seen.pages = pull(size);
+		/* With the mapping left alone: unmapping a FUSE file sends its dirty pages too. */
+		if (seen.settling && mutated(mutant_, track_mutant::leave_dense_without_pull))
+			break;
+		seen.pages = pull(size);
 		if (view_) {
 			file_.unmap();
 			view_ = nullptr;
@@ -247,7 +249,7 @@ bool tracker::harvest()
 void tracker::shut_down()
 {
 	set_kick({});
-	std::lock_guard guard(harvest_lock_);
+	std::lock_guard hold(harvest_lock_);
 
 	if (view_)
 		file_.unmap();

@@ -55,7 +55,7 @@ guest_rig::guest_rig(pv_machine *machine) : machine_(machine), oracle_(guest_wor
 guest_rig::~guest_rig()
 {
 	{
-		std::lock_guard guard(lock_);
+		std::lock_guard hold(lock_);
 		quit_ = true;
 		stopping_ = true;
 	}
@@ -69,18 +69,18 @@ guest_rig::~guest_rig()
 
 void guest_rig::stop()
 {
-	std::unique_lock guard(lock_);
+	std::unique_lock hold(lock_);
 
 	stopped_ = true;
 	stopping_ = true;
 	changed_.notify_all();
-	changed_.wait(guard, [this] { return parked_ == threads; });
+	changed_.wait(hold, [this] { return parked_ == threads; });
 }
 
 void guest_rig::resume()
 {
 	{
-		std::lock_guard guard(lock_);
+		std::lock_guard hold(lock_);
 		stopped_ = false;
 		stopping_ = false;
 	}
@@ -100,18 +100,18 @@ void guest_rig::draw(unsigned index)
 
 	for (;;) {
 		{
-			std::unique_lock guard(lock_);
+			std::unique_lock hold(lock_);
 			if (quit_)
 				return;
 			if (stopped_) {
 				parked_++;
 				changed_.notify_all();
-				changed_.wait(guard, [this] { return !stopped_ || quit_; });
+				changed_.wait(hold, [this] { return !stopped_ || quit_; });
 				parked_--;
 				continue;
 			}
 			if (how_ != load::dense)
-				changed_.wait_for(guard, std::chrono::milliseconds(1),
+				changed_.wait_for(hold, std::chrono::milliseconds(1),
 						  [this] { return stopped_ || quit_; });
 		}
 		switch (how_.load()) {

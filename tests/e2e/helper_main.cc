@@ -95,8 +95,7 @@ public:
 				futex_wait(shared_->stop_epoch, epoch, 5000000);
 				break;
 			case load::sparse:
-				for (int i = 0; i < 4; i++)
-					one_operation();
+				one_operation();
 				futex_wait(shared_->stop_epoch, epoch, 1000000);
 				break;
 			case load::dense:

@@ -7,6 +7,8 @@
  */
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "writers_rig.h"
 
 using namespace e2e;
@@ -19,6 +21,11 @@ struct mutant_case {
 	const char *name;
 	track_mutant mutant;
 };
+
+void PrintTo(const mutant_case &c, std::ostream *out)
+{
+	*out << c.name;
+}
 
 class mutants : public testing::TestWithParam<mutant_case>
 {
@@ -43,7 +50,7 @@ TEST_P(mutants, is_caught)
 
 	options.mutant = GetParam().mutant;
 	options.duration = options.give_up = std::chrono::seconds(90);
-	options.settle_limit = std::chrono::seconds(10);
+	options.settle_limit = std::chrono::seconds(4);
 	options.guests = false;
 	const rig_result r = run_rig(options);
 	EXPECT_NE(r.violation, "") << "lived through: " << r.summary();

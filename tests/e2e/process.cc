@@ -141,12 +141,9 @@ child::~child()
 void child::kill()
 {
 	if (pid_ > 0 && code_ < 0) {
-		int status;
-
 		::kill(pid_, SIGKILL);
-		::kill(pid_, SIGCONT);
-		while (waitpid(pid_, &status, 0) < 0 && errno == EINTR)
-			;
+		/* A daemon may wait for itself until its mount is taken away: not for ever. */
+		wait();
 		code_ = 128 + SIGKILL;
 	}
 	if (out_ >= 0)

@@ -112,6 +112,7 @@ private:
 	bool settle_intents(const std::uint32_t *now);
 	bool equals_oracle(const std::uint32_t *now, const char *what);
 	bool check_flush();
+	bool burst();
 	bool check_settled();
 	bool check_file();
 	void count();
@@ -224,6 +225,23 @@ bool rig::check_flush()
 	return same;
 }
 
+/*
+ * Checks so close to each other that most harvests are theirs: then a transition is likely to happen in
+ * one of them, with stores just before it.
+ */
+bool rig::burst()
+{
+	const load how = random_() % 2 ? load::sparse : shared_->how.load();
+
+	for (int i = 0; i < 14; i++) {
+		play(how, milliseconds(1 + random_() % 4));
+		if (!stop_writers() || !check_flush())
+			return false;
+		resume_writers();
+	}
+	return true;
+}
+
 bool rig::check_settled()
 {
 	bool same = false;
@@ -318,6 +336,10 @@ rig_result rig::run()
 
 		/* Short ones cut through transitions, long ones let them happen. */
 		play(how, milliseconds(random_() % 2 ? 5 + random_() % 40 : 60 + random_() % 200));
+		if (random_() % 3 == 0 && !burst()) {
+			good = false;
+			break;
+		}
 		const bool kill = random_() % 8 == 0;
 		if (kill)
 			kill_one();
@@ -330,8 +352,15 @@ rig_result rig::run()
 			children_[writers - 1] = child();
 		}
 		good = stop_writers();
-		if (good && !kill && random_() % 6 == 0)
+		if (good && !kill && random_() % 4 == 0) {
+			/* Asleep, then a few stores: the first of them must wake it. */
 			good = check_settled();
+			if (good) {
+				resume_writers();
+				play(load::sparse, milliseconds(3 + random_() % 8));
+				good = stop_writers() && check_settled();
+			}
+		}
 		good = good && check_flush();
 		if (good && random_() % 16 == 0)
 			good = check_file();

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * survival_test.cc - daemon, X server and programs stop, die and come back
+ */
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <ctime>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "running_daemon.h"
+
+using namespace e2e;
+
+namespace
+{
+
+/* A stretch of time which is the scenario itself; nothing is waited for. */
+void let_pass(double seconds)
+{
+	timespec t;
+
+	t.tv_sec = static_cast<time_t>(seconds);
+	t.tv_nsec = static_cast<long>((seconds - static_cast<double>(t.tv_sec)) * 1e9);
+	nanosleep(&t, nullptr);
+}
+
+child drawer(const mount_dir &dir, const std::string &seconds)
+{
+	child::setup with;
+
+	with.with_stdin = true; /* keeps its mapping until we close it */
+	child c({helper_path(), "draw", dir.file("fb0"), seconds}, with);
+	EXPECT_TRUE(c.wait_for_output("drawing")) << c.output();
+	return c;
+}
+
+/* A port of the loopback that nobody uses just now. */
+std::string free_port()
+{
+	const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sockaddr_in a{};
+	socklen_t size = sizeof(a);
+
+	a.sin_family = AF_INET;
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	EXPECT_EQ(bind(s, reinterpret_cast<sockaddr *>(&a), sizeof(a)), 0);
+	EXPECT_EQ(getsockname(s, reinterpret_cast<sockaddr *>(&a), &size), 0);
+	close(s);
+	return "127.0.0.1:" + std::to_string(ntohs(a.sin_port));
+}
+
+child x_server(const mount_dir &dir, const std::string &mode = "640x480x24")
+{
+	return child({"Xvfb", "-displayfd", "1", "-screen", "0", mode, "-fbdir", dir.path(),
+		      "-nolisten", "tcp", "-noreset"});
+}
+
+} // namespace
+
+TEST(survival, daemon_stopped_while_drawing_loses_nothing)
+{
+	mount_dir dir;
+	running_daemon d(dir);
+	child c = drawer(dir, "7");
+
+	let_pass(0.5);
+	d.process().signal(SIGSTOP);
+	let_pass(5);
+	d.process().signal(SIGCONT);
+	ASSERT_TRUE(c.wait_for_output("drew")) << "the program hangs";
+	EXPECT_EQ(differing_pixels(dir), 0u);
+}
+
+TEST(survival, killed_daemon_is_replaced_on_the_same_mount_point)
+{
+	mount_dir dir;
+
+	for (int round = 0; round < 5; round++) {
+		auto d = std::make_unique<running_daemon>(dir);
+		child c = drawer(dir, "600");
+
+		/* Anywhere: between two periods, or in a pull, which then waits for a dead daemon. */
+		let_pass(0.1 + 0.03 * round);
+		d->process().signal(SIGKILL);
+
+		running_daemon next(dir);
+		EXPECT_EQ(dir.mounts(), 1) << "the dead mount is gone, not covered";
+		EXPECT_TRUE(d->process().wait()) << "the killed daemon never ends";
+		c.kill();
+		child again = drawer(dir, "0.2");
+		ASSERT_TRUE(again.wait_for_output("drew"));
+		EXPECT_EQ(differing_pixels(dir), 0u);
+		again.close_stdin();
+		EXPECT_TRUE(again.wait());
+		next.process().signal(SIGTERM);
+		ASSERT_TRUE(next.process().wait());
+		EXPECT_EQ(next.process().code(), 0) << next.process().output();
+		EXPECT_EQ(dir.mounts(), 0);
+	}
+}
+
+TEST(survival, killed_x_server_leaves_its_screen_until_another_takes_it)
+{
+	mount_dir dir;
+	running_daemon d(dir);
+	const std::string png = dir.file("Xvfb_screen0.png");
+
+	child x = x_server(dir);
+	ASSERT_TRUE(eventually([&] { return d.shown("Xvfb_screen0"); })) << x.output();
+	x.kill();
+	EXPECT_TRUE(d.shown("Xvfb_screen0"));
+	const picture_file left = read_png(png);
+	EXPECT_EQ(left.width, 640u);
+
+	/* A larger one in its place: the file grows, the frame with it. */
+	x = x_server(dir, "800x600x24");
+	ASSERT_TRUE(eventually([&] {
+		return d.shown("Xvfb_screen0") && d.screen("Xvfb_screen0")["width"] == 800;
+	})) << x.output()
+	    << d.process().output() << d.stats().dump(1);
+	EXPECT_EQ(read_png(png).width, 800u);
+
+	/* It removes the file when it ends by itself. */
+	x.signal(SIGTERM);
+	ASSERT_TRUE(x.wait());
+	EXPECT_TRUE(eventually([&] { return d.screen("Xvfb_screen0").is_null(); }));
+	EXPECT_TRUE(eventually([&] { return access(png.c_str(), F_OK) != 0; }));
+	EXPECT_EQ(read_png(dir.file("screen.png")).width, 1024u) << "fb0 is shown again";
+}
+
+TEST(survival, sigterm_and_sigint_unmount_and_leave_the_folder)
+{
+	for (const int number : {SIGTERM, SIGINT}) {
+		mount_dir dir;
+		running_daemon d(dir);
+		child c = drawer(dir, "600");
+
+		d.process().signal(number);
+		ASSERT_TRUE(d.process().wait());
+		EXPECT_EQ(d.process().code(), 0) << d.process().output();
+		EXPECT_EQ(dir.mounts(), 0);
+		EXPECT_EQ(access(dir.path().c_str(), F_OK), 0);
+	}
+}
+
+TEST(survival, unmounted_from_outside_as_soon_as_nobody_uses_it)
+{
+	for (const char *tool : {"umount", "fusermount3"}) {
+		mount_dir dir;
+		running_daemon d(dir);
+		child c = drawer(dir, "0.1");
+
+		ASSERT_TRUE(c.wait_for_output("drew"));
+		std::vector<std::string> words = {tool, dir.path()};
+		if (words[0] == "fusermount3")
+			words.insert(words.begin() + 1, "-u");
+		EXPECT_NE(run_command(words).code, 0) << "busy: a program has fb0 mapped";
+		c.close_stdin();
+		ASSERT_TRUE(c.wait());
+		/* The daemon itself does not keep it busy for longer than a few periods. */
+		EXPECT_TRUE(eventually([&] { return run_command(words).code == 0; })) << tool;
+		ASSERT_TRUE(d.process().wait());
+		EXPECT_EQ(d.process().code(), 0) << d.process().output();
+		EXPECT_EQ(dir.mounts(), 0);
+	}
+}
+
+TEST(survival, unmounted_lazily_while_drawing_ends_with_the_last_program)
+{
+	mount_dir dir;
+	running_daemon d(dir);
+	child c = drawer(dir, "0.3");
+
+	ASSERT_EQ(umount2(dir.path().c_str(), MNT_DETACH), 0);
+	ASSERT_TRUE(c.wait_for_output("drew"));
+	c.close_stdin();
+	ASSERT_TRUE(c.wait());
+	EXPECT_EQ(c.code(), 0);
+	ASSERT_TRUE(d.process().wait());
+	EXPECT_EQ(d.process().code(), 0) << d.process().output();
+}
+
+TEST(survival, still_screen_costs_no_context_switch)
+{
+	mount_dir dir;
+	running_daemon d(dir, {"--vnc", free_port()});
+	child x = x_server(dir);
+	child c = drawer(dir, "0.2");
+
+	ASSERT_TRUE(c.wait_for_output("drew"));
+	ASSERT_TRUE(eventually([&] { return d.shown("Xvfb_screen0"); })) << x.output();
+	/* Programs keep their mappings and store nothing. Looking into /proc wakes nobody. */
+	bool still = false;
+	for (int i = 0; i < 12 && !still; i++) {
+		const std::uint64_t before = d.context_switches();
+
+		let_pass(5);
+		still = d.context_switches() == before;
+	}
+	EXPECT_TRUE(still) << "the daemon never rests";
+	EXPECT_EQ(d.screen("fb0")["tracker"]["state"], "idle");
+	EXPECT_EQ(d.screen("Xvfb_screen0")["tracker"]["state"], "idle");
+	c.close_stdin();
+}

@@ -104,7 +104,8 @@ s64 mmu_default_budget(void)
 {
 	char text[32] = {};
 	s64 limit = 65530; /* the kernel's default, when it does not say */
-	int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+	/* Worlds are the same on all hosts. */
+	int fd = KSHIM_EXPLORE ? -1 : open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
 		if (read(fd, text, sizeof(text) - 1) > 0 && atoll(text) > 0)

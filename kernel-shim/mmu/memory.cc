@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -85,6 +86,53 @@ static int map_window(struct mmu *mmu, size_t bytes)
 	return 0;
 }
 
+/*
+ * The explorer makes a machine for each schedule; making its memory anew would be most of the work.
+ * So one memory is kept, and comes back zeroed. It needs no unmapping when a world is given up.
+ */
+struct kept_memory {
+	char *window;
+	int memfd;
+	size_t bytes;
+};
+
+static void drop_kept(void *object)
+{
+	struct kept_memory *kept = (struct kept_memory *)object;
+
+	mmu_host_munmap((unsigned long)kept->window, MMU_WINDOW);
+	close(kept->memfd);
+	free(kept);
+}
+
+static void keep_memory(struct mmu *mmu, size_t bytes)
+{
+	struct kept_memory *kept = (struct kept_memory *)malloc(sizeof(*kept));
+
+	if (!kept)
+		return;
+	*kept = {.window = mmu->window, .memfd = mmu->memfd, .bytes = bytes};
+	mmu->kept = kshim_keep(kept, drop_kept);
+	if (!mmu->kept)
+		free(kept);
+}
+
+static bool take_kept(struct mmu *mmu, size_t bytes)
+{
+	struct kept_memory *kept = (struct kept_memory *)kshim_kept();
+
+	if (!kept || kept->bytes != bytes)
+		return false;
+	mmu->window = kept->window;
+	mmu->memfd = kept->memfd;
+	mmu->nr_pages = bytes >> PAGE_SHIFT;
+	mmu->pages = (struct page *)(kept->window + MMU_PAGES_OFFSET);
+	mmu->kept = true;
+	memset(mmu->window, 0, bytes);
+	memset((void *)mmu->pages, 0, mmu->nr_pages * sizeof(struct page));
+	return true;
+}
+
 int mmu_memory_init(struct mmu *mmu, size_t bytes)
 {
 	void *window;
@@ -95,6 +143,8 @@ int mmu_memory_init(struct mmu *mmu, size_t bytes)
 		       bytes, MMU_MEMORY_MAX);
 		return -EINVAL;
 	}
+	if (KSHIM_EXPLORE && take_kept(mmu, bytes))
+		return 0;
 	window = reserve_window(mmu);
 	if (IS_ERR(window)) {
 		pr_err("mmu: cannot reserve %lu bytes of addresses (error %d); is there a limit "
@@ -115,6 +165,8 @@ int mmu_memory_init(struct mmu *mmu, size_t bytes)
 		pr_err("mmu: cannot map %zu bytes of guest memory: error %d\n", bytes, err);
 		goto close_memfd;
 	}
+	if (KSHIM_EXPLORE)
+		keep_memory(mmu, bytes);
 	return 0;
 
 close_memfd:
@@ -126,6 +178,8 @@ unmap:
 
 void mmu_memory_exit(struct mmu *mmu)
 {
+	if (mmu->kept)
+		return;
 	mmu_host_munmap((unsigned long)mmu->window, MMU_WINDOW);
 	close(mmu->memfd);
 }

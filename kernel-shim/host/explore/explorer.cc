@@ -24,6 +24,8 @@ explorer::explorer(const explore_scenario &scenario, const explore_options &opti
 
 explorer::~explorer()
 {
+	if (kept_)
+		drop_kept_(kept_);
 	for (auto &t : threads_) {
 		if (t->stack)
 			fiber_stack_free(t->stack);
@@ -50,6 +52,7 @@ outcome explorer::run_one(scheduler *sched, bool trace)
 	trace_.clear();
 	reason_.clear();
 	world_ = nullptr;
+	kept_in_use_ = false;
 	outcome_ = outcome::passed;
 
 	main = new_thread(
@@ -339,6 +342,24 @@ bool explorer::mutant(const char *name)
 		}
 	}
 	return false;
+}
+
+void *explorer::kept()
+{
+	if (kept_in_use_)
+		return nullptr;
+	kept_in_use_ = kept_ != nullptr;
+	return kept_;
+}
+
+bool explorer::keep(void *object, void (*drop)(void *object))
+{
+	if (kept_)
+		return false;
+	kept_ = object;
+	drop_kept_ = drop;
+	kept_in_use_ = true;
+	return true;
 }
 
 const char *explorer::unknown_mutant() const

@@ -106,6 +106,8 @@ public:
 	const explore_options &options() const { return options_; }
 	arena &memory() { return arena_; }
 	bool mutant(const char *name);
+	void *kept();
+	bool keep(void *object, void (*drop)(void *object));
 	void note(const char *fmt, va_list args);
 	bool free(void *block, size_t bytes);
 	[[noreturn]] void violation(const char *fmt, va_list args);
@@ -157,6 +159,11 @@ private:
 	footprint shared_;
 	std::vector<std::unique_ptr<kshim_thread>> threads_;
 	fiber_context engine_ctx_;
+
+	/* Outlives worlds: kshim_keep(). */
+	void *kept_ = nullptr;
+	void (*drop_kept_)(void *object) = nullptr;
+	bool kept_in_use_ = false; /* by this world */
 
 	/* Of the schedule: */
 	scheduler *sched_ = nullptr;

@@ -73,6 +73,20 @@ void *kshim_world_alloc(size_t bytes, size_t align)
 	return e ? e->memory().alloc(bytes, align) : nullptr;
 }
 
+void *kshim_kept(void)
+{
+	explorer *e = explorer::here();
+
+	return e ? e->kept() : nullptr;
+}
+
+bool kshim_keep(void *object, void (*drop)(void *object))
+{
+	explorer *e = explorer::here();
+
+	return e && e->keep(object, drop);
+}
+
 struct kshim_thread *kshim_thread_start(const char *name, void (*fn)(void *), void *arg)
 {
 	explorer *e = explorer::here();

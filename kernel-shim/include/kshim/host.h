@@ -70,6 +70,14 @@ int kshim_choose(int n, const char *what);
 /* Memory that goes away with the world; null outside of a world, or when there is no more. */
 void *kshim_world_alloc(size_t bytes, size_t align);
 
+/*
+ * One object that outlives worlds, because it is dear to make: guest memory. kshim_kept() gives it
+ * to the first who asks in a world, else null; kshim_keep() hands it over, and @drop takes it away
+ * in the end. False: not in a world, or one is kept already.
+ */
+void *kshim_kept(void);
+bool kshim_keep(void *object, void (*drop)(void *object));
+
 /* Takes a freed block so that later accesses are noticed; false: the caller frees it now. */
 bool kshim_quarantine(void *block, size_t bytes);
 #else
@@ -83,6 +91,16 @@ static inline int kshim_choose(int, const char *)
 static inline void *kshim_world_alloc(size_t, size_t)
 {
 	return nullptr;
+}
+
+static inline void *kshim_kept(void)
+{
+	return nullptr;
+}
+
+static inline bool kshim_keep(void *, void (*)(void *))
+{
+	return false;
 }
 
 static inline bool kshim_quarantine(void *, size_t)

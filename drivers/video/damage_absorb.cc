@@ -273,7 +273,7 @@ void absorb_all(void *arg)
 			a->page_end = page_end;
 			/* A fault leaves this function anywhere: until here all is in memory. */
 			barrier();
-			/* One step to the explorer; its user stores concern all frames. */
+			/* One step to the explorer, against stores of any program. */
 			kshim_point(KSHIM_LOAD, nullptr, 0);
 			absorb_page(a, pos, page_end);
 			a->compared += page_end - pos;

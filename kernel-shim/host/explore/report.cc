@@ -62,7 +62,7 @@ std::string explorer::object_name(const void *object) const
 	char text[64];
 
 	if (!object)
-		return "everything";
+		return "memory";
 	if (object == &now_)
 		return "the clock";
 	if (const arena::block *b = arena_.find(object)) {

@@ -220,7 +220,7 @@ TEST(xen_store, concurrent_transactions_are_serializable)
 
 		for (int i = 0; i < ROUNDS;) {
 			xenbus_transaction t;
-			int a, b;
+			int a = 0, b = 0;
 
 			if (xenbus_transaction_start(&t))
 				continue;

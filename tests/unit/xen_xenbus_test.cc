@@ -224,6 +224,7 @@ TEST(xen_xenbus, state_is_not_written_into_a_removed_directory)
 	/* The driver writes while the directory is being removed, before it has heard of that. */
 	xenbus_device copy = *front.dev;
 
+	copy.nodename = FRONT; /* the device's own goes with the device */
 	xenbus_rm(XBT_NIL, FRONT, "");
 	EXPECT_EQ(xenbus_switch_state(&copy, XenbusStateConnected), 0);
 	EXPECT_EQ(xenbus_exists(XBT_NIL, FRONT, ""), 0);

@@ -2,9 +2,9 @@
 /*
  * host_calls.cc - the mmu's system calls
  *
- * In one place, so that a test can make the nth of them fail and look for leaks, and so that the host's
- * limit of mappings (vm.max_map_count) is met here, by a clear refusal, before the process meets it
- * somewhere else.
+ * In one place, so that a test can make the nth of them fail and look for leaks, and so that the
+ * host's limit of mappings (vm.max_map_count) is met here, by a clear refusal, before the process
+ * meets it somewhere else.
  *
  * KSHIM: the budget is a machine's, the host's limit is the process's. The reserve leaves room for
  * everything else; two machines that both fill theirs would meet the host's limit, as -ENOMEM too.

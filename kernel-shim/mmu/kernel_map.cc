@@ -5,8 +5,9 @@
  *      pages     7  8  9    3    20 21        frames, in the order asked for
  *      mappings  [7 8 9]   [3]  [20 21] guard one host mapping for each run of contiguous frames
  *
- * The range is reserved whole and then filled piece by piece, so nobody else can get addresses inside of it
- * meanwhile, and a failure is undone by one munmap. The guard page stops a run over the end.
+ * The range is reserved whole and then filled piece by piece, so nobody else can get addresses
+ * inside of it meanwhile, and a failure is undone by one munmap. The guard page stops a run over
+ * the end.
  */
 #include "mmu_internal.h"
 

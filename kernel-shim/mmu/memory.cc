@@ -5,8 +5,8 @@
  *      window (aligned to its size)
  *      | direct map: the memfd, frame 0 first | nothing | struct page array | nothing |
  *
- * The host gives memory to a frame when it is first touched. Huge pages are refused: one would give memory to
- * 512 frames at once, and userfaultfd would have to split it again.
+ * The host gives memory to a frame when it is first touched. Huge pages are refused: one would give
+ * memory to 512 frames at once, and userfaultfd would have to split it again.
  */
 #include "mmu_internal.h"
 
@@ -186,7 +186,7 @@ void mmu_memory_exit(struct mmu *mmu)
 
 int mmu_populate(struct mmu *mmu, unsigned long pfn)
 {
-	/* Through the file and not the direct map: a host without memory says so instead of SIGBUS. */
+	/* Not through the direct map: here a host without memory says so, there by SIGBUS. */
 	if (fallocate(mmu->memfd, 0, (off_t)(pfn << PAGE_SHIFT), PAGE_SIZE))
 		return errno == EINTR ? 0 : -ENOMEM;
 	return 0;

@@ -9,8 +9,8 @@
  *      threads/        areas on the real MMU
  *      explore/        areas on a soft MMU
  *
- * Locks: mmu->lock guards the list of kernel maps; nothing is taken under it. An area's own lock is in
- * its host's area header.
+ * Locks: mmu->lock guards the list of kernel maps; nothing is taken under it. An area's own lock is
+ * in its host's area header.
  */
 #ifndef KSHIM_MMU_INTERNAL_H
 #define KSHIM_MMU_INTERNAL_H
@@ -23,8 +23,8 @@
 struct mmu_host;
 
 /*
- * Where the host is asked to put a machine's memory and its kernel maps. An explored schedule must see the same
- * addresses whenever it is run; elsewhere the host chooses (0).
+ * Where the host is asked to put a machine's memory and its kernel maps. An explored schedule must
+ * see the same addresses whenever it is run; elsewhere the host chooses (0).
  */
 #define MMU_WINDOW_HINT (KSHIM_EXPLORE ? 0x200000000000ul : 0ul)
 #define MMU_KERNEL_MAP_HINT (KSHIM_EXPLORE ? 0x280000000000ul : 0ul)

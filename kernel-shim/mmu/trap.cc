@@ -2,17 +2,18 @@
 /*
  * trap.cc - the signals of refused accesses, and kshim_try()
  *
- *      SIGSEGV, SIGBUS of an instruction --> the host's part resolves it    return: the access is made again
+ *      SIGSEGV, SIGBUS of an instruction --> the host's part resolves it    return: made again
  *                                        --> kshim_try() of this thread     jump
  *                                        --> the disposition before ours    its handler, or death
  *
- * I1. Our handler runs with no signal blocked by it (SA_NODEFER, empty mask), so faults nest and a jump out
- *     of it leaves no mask behind.
+ * I1. Our handler runs with no signal blocked by it (SA_NODEFER, empty mask), so faults nest and a
+ *     jump out of it leaves no mask behind.
  * I2. What was installed before us gets every signal we do not use, called the way it asked for.
  *
- * KSHIM: dispositions belong to the process, so this file has the one piece of state that hangs off no machine:
- * how many machines need the handlers, and what was there before. `lock` guards changes; the handlers read
- * `previous`, which is written before they can run and stays as it was when they are gone.
+ * KSHIM: dispositions belong to the process, so this file has the one piece of state that hangs off
+ * no machine: how many machines need the handlers, and what was there before. `lock` guards
+ * changes; the handlers read `previous`, which is written before they can run and stays as it was
+ * when they are gone.
  */
 #include "mmu_internal.h"
 
@@ -46,7 +47,7 @@ static const struct sigaction *previous_action(int sig)
 	return &traps.previous[sig == SIGBUS];
 }
 
-/* As if we were not there. Returns when a handler did, or when the access is to be made again to die by it. */
+/* As if we were not there. Returns when a handler did, or to let the access kill. */
 static void chain(int sig, siginfo_t *info, void *context)
 {
 	const struct sigaction *previous = previous_action(sig);
@@ -118,7 +119,8 @@ static int install(int sig, struct sigaction *previous)
 }
 
 /*
- * Somebody who came after us keeps his handler, and chains to ours if he is kind: it goes on chaining.
+ * Somebody who came after us keeps his handler, and chains to ours if he is kind: it goes on
+ * chaining.
  * Return: false when ours is still there below his.
  */
 static bool uninstall(int sig, const struct sigaction *previous)
@@ -130,7 +132,7 @@ static bool uninstall(int sig, const struct sigaction *previous)
 	return sigaction(sig, previous, nullptr) == 0;
 }
 
-/* Is ours there already, on top or below a handler that chains? Then a second time would be a circle. */
+/* Is ours there, on top or below a handler that chains? Then a second time would be a circle. */
 static bool is_installed(int sig, bool buried)
 {
 	struct sigaction now;
@@ -144,8 +146,8 @@ static bool is_installed(int sig, bool buried)
 }
 
 /*
- * Explored worlds need no signals: their programs' faults are calls. And a world that is given up in the middle of
- * a step must leave nothing changed in the process, nor a lock held.
+ * Explored worlds need no signals: their programs' faults are calls. And a world that is given up
+ * in the middle of a step must leave nothing changed in the process, nor a lock held.
  */
 int mmu_traps_get(void)
 {

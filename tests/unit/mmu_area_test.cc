@@ -269,7 +269,7 @@ TEST_P(mmu_areas, MappingsBeyondTheBudgetAreRefusedAndComeBack)
 	EXPECT_EQ(w.stats().host_mappings, 0u);
 }
 
-/* Any of our system calls fails, whatever the calls: no access passes unseen, nothing is left behind. */
+/* Any of our system calls fails: no access passes unseen, nothing is left behind. */
 TEST_P(mmu_areas, AnyFailingSystemCallLeavesNothingBehind)
 {
 	long nth;

@@ -83,8 +83,8 @@ private:
 };
 
 /*
- * I1. With the gate shut no fault is resolved. What was stored before the call that took the right away is in the
- * frame when that call returns, and nothing after.
+ * I1. With the gate shut no fault is resolved. What was stored before the call that took the right
+ * away is in the frame when that call returns, and nothing after.
  */
 template <typename TakeAway>
 void nothing_is_stored_behind_the_gate(mmu_delivery delivery, TakeAway take_away)

@@ -21,14 +21,14 @@
 /**
  * kshim_try - run @fn(@arg), survive a fault in it
  *
- * On a fault @fn is left where it was: no destructors run and locks stay locked, so it keeps what must
- * be undone where the caller finds it. Writes made before the fault have been made.
+ * On a fault @fn is left where it was: no destructors run and locks stay locked, so it keeps what
+ * must be undone where the caller finds it. Writes made before the fault have been made.
  * KSHIM: a wild pointer of our own inside of @fn ends like an expected fault. Keep @fn small.
  * Return: true when @fn returned.
  */
 [[nodiscard]] bool kshim_try(void (*fn)(void *arg), void *arg);
 
-/* Copies from, or to, an address that may not be there. Return: 0; -EFAULT: some bytes may be copied. */
+/* Copies from, or to, an address that may not be there. 0; -EFAULT: maybe some bytes are copied. */
 [[nodiscard]] int kshim_probe_read(void *dst, const void *addr, size_t len);
 [[nodiscard]] int kshim_probe_write(void *addr, const void *src, size_t len);
 

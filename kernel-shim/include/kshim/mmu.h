@@ -6,7 +6,7 @@
  *
  *      direct map     every frame, in order, always there          page_address(page)
  *      kernel map     any frames, side by side, always there       kernel_map_create()
- *      area           addresses of a guest program: an access faults until its owner installed a PTE
+ *      area           addresses of a guest program: they fault until their owner installs a PTE
  *
  *      program's access -> fault -> ops->fault(area, address, write)   the owner decides
  *                                     mmu_map(area, address, page)     the PTE: a step of its own
@@ -15,16 +15,18 @@
  * I1. A program's access to a page of an area succeeds only between mmu_map() and the mmu_zap(),
  *     mmu_protect() or mmu_area_destroy() that takes the right away; when these return no
  *     processor can use the old right any more.
- * I2. mmu_pte() never says "present" or "writable" when a program's access would fault for good, nor
- *     the reverse, once the calls that change this page have returned. During them it is one or the other.
+ * I2. mmu_pte() never says "present" or "writable" when a program's access would fault for good,
+ *     nor the reverse, once the calls that change this page have returned. During them it is one or
+ *     the other.
  * I3. An area's ops->fault() does not run after mmu_area_destroy() returned.
  * The owner of an area keeps the frames: the mmu takes no reference to a page.
  *
- * KSHIM: Linux's handle_mm_fault() installs the PTE when the driver's callback has returned. Here the
- * callback's caller (mm/memory.cc) does, through mmu_map(), so the window between both exists for real.
- * A store and a load are real instructions on a real mapping; under the explorer they are made by
- * <kshim/user.h> on a page table and TLBs of our own.
- * KSHIM: fork(): a child shares guest memory and its areas have no faults. Only exec or _exit in it.
+ * KSHIM: Linux's handle_mm_fault() installs the PTE when the driver's callback has returned. Here
+ * the callback's caller (mm/memory.cc) does, through mmu_map(), so the window between both exists
+ * for real. A store and a load are real instructions on a real mapping; under the explorer they are
+ * made by <kshim/user.h> on a page table and TLBs of our own.
+ * KSHIM: fork(): a child shares guest memory and its areas have no faults. Only exec or _exit in
+ * it.
  */
 #ifndef KSHIM_MMU_H
 #define KSHIM_MMU_H
@@ -137,8 +139,8 @@ struct mmu_area_ops {
 	 * @write: a store (or an instruction that reads and writes)
 	 *
 	 * Runs in the faulting thread (INLINE, MPROTECT) inside of its signal handler, or in the
-	 * machine's handler thread (HANDLER); bound to the area's machine. May sleep and take locks:
-	 * programs hold none. Return: 0: make the access again; -errno: it fails for good
+	 * machine's handler thread (HANDLER); bound to the area's machine. May sleep and take
+	 * locks: programs hold none. Return: 0: make the access again; -errno: it fails for good
 	 * (kshim_try(), or the signal goes to whoever would have got it without us).
 	 */
 	int (*fault)(struct mmu_area *area, unsigned long address, bool write);
@@ -181,8 +183,8 @@ const char *mmu_delivery_problem(enum mmu_delivery delivery);
  * @prot: MMU_RO or MMU_RW; a present PTE of the same frame becomes this
  *
  * Any thread; also from ops->fault(). May sleep. Other programs see the old state or the new one.
- * KSHIM: HANDLER only: a system call that touches the page at the moment at which another thread puts a
- * *different* frame there may get EFAULT (mmu_bind() beforehand avoids it).
+ * KSHIM: HANDLER only: a system call that touches the page at the moment at which another thread
+ * puts a *different* frame there may get EFAULT (mmu_bind() beforehand avoids it).
  * Return: 0; -EINVAL: not of this area; -ENOMEM: the host has no memory or no mappings left.
  */
 [[nodiscard]] int mmu_map(struct mmu_area *area, unsigned long addr, struct page *page,

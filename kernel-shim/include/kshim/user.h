@@ -2,9 +2,9 @@
 /*
  * kshim/user.h - the loads and stores of a guest program
  *
- * A program of a test or a race scenario reaches an area's addresses through these, so that it can run
- * on both hosts: in threads builds they are the plain instructions; under the explorer they go through
- * the soft MMU, one step for the check of the PTE and the access.
+ * A program of a test or a race scenario reaches an area's addresses through these, so that it can
+ * run on both hosts: in threads builds they are the plain instructions; under the explorer they go
+ * through the soft MMU, one step for the check of the PTE and the access.
  *
  * I1. Either the access is made, or ops->fault() said no. Then: threads builds: as any fault
  *     (<kshim/fault.h>); explorer: kshim_try() returns false, without one it is a violation.

@@ -2,11 +2,11 @@
 /*
  * soft_area.cc - the calls of <kshim/mmu.h> on the soft MMU
  *
- * What takes a right away: change the PTE (a step), then flush (a step for each TLB that has an entry). What
- * gives one only changes the PTE: an entry that is too weak is looked up again.
+ * What takes a right away: change the PTE (a step), then flush (a step for each TLB that has an
+ * entry). What gives one only changes the PTE: an entry that is too weak is looked up again.
  *
- * Mutants: mmu_no_flush never flushes, mmu_early_flush flushes first. Both let a store pass after the call that
- * was to stop it has returned.
+ * Mutants: mmu_no_flush never flushes, mmu_early_flush flushes first. Both let a store pass after
+ * the call that was to stop it has returned.
  */
 #include "soft_mmu.h"
 

@@ -94,7 +94,7 @@ char *soft_translate(struct mmu *mmu, unsigned long addr, bool write)
 {
 	struct soft_tlb *tlb = this_tlb(mmu->host);
 	struct soft_tlb_entry *entry = tlb_find(tlb, addr & PAGE_MASK);
-	/* A store needs D in the entry: the first one through it goes to the page table to set it. */
+	/* A store needs D in the entry: the first one goes to the page table to set it. */
 	u64 need = write ? SOFT_PRESENT | SOFT_WRITABLE | SOFT_DIRTY : SOFT_PRESENT;
 	u64 pte;
 

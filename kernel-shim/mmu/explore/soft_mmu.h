@@ -3,14 +3,18 @@
  * soft_mmu.h - areas of explored worlds: page tables and TLBs of our own
  *
  *      kshim_user_store32(addr)           one step:
- *        schedule point                     TLB of this processor: there and allowed?  -> the access
- *                                           else the page table: allowed?  set A, D, fill the TLB -> the access
+ *        schedule point                     TLB of this processor: allowed?  -> the access
+ *                                           else the page table: allowed?  set A, D, fill the TLB
+ *                                           -> the access
  *                                         else a step for itself: ops->fault(), and once more
  *
- * S1. Check and access are one step, as one instruction is to a shootdown that waits for the processor.
- * S2. A TLB entry stays until it is flushed, whatever happens to the page table. Changing a PTE and flushing each
- *     processor's TLB are steps of their own, so what a stale entry lets through is let through here too.
- * S3. A processor that finds an entry too weak looks at the page table again (no fault by a stale entry).
+ * S1. Check and access are one step, as one instruction is to a shootdown that waits for the
+ *     processor.
+ * S2. A TLB entry stays until it is flushed, whatever happens to the page table. Changing a PTE and
+ *     flushing each processor's TLB are steps of their own, so what a stale entry lets through is
+ *     let through here too.
+ * S3. A processor that finds an entry too weak looks at the page table again (no fault by a stale
+ *     entry).
  *
  * Fibers run one at a time and switch at schedule points only, so there are no locks here.
  */
@@ -56,10 +60,11 @@ struct mmu_area {
 };
 
 /*
- * S4. Whatever touches a page in any way (its PTE, a TLB's entry of it, the bytes through it) is announced as
- * an access to one word, the page's: the explorer leaves out preemptions before accesses that nobody else could
- * disturb, and an entry that is still there lets a store through long after the PTE changed. The word is an
- * address that stands for the page, and for it alone, whether its area still exists or not; nothing is there.
+ * S4. Whatever touches a page in any way (its PTE, a TLB's entry of it, the bytes through it) is
+ * announced as an access to one word, the page's: the explorer leaves out preemptions before
+ * accesses that nobody else could disturb, and an entry that is still there lets a store through
+ * long after the PTE changed. The word is an address that stands for the page, and for it alone,
+ * whether its area still exists or not; nothing is there.
  */
 static inline void soft_point(unsigned long addr, unsigned long nr, enum kshim_point_kind kind)
 {

@@ -2,11 +2,13 @@
 /*
  * area.cc - areas: the calls of <kshim/mmu.h> on the real MMU
  *
- * Every call changes the host's mapping through the area's backend, and then the record (A1, A2 of area.h).
+ * Every call changes the host's mapping through the area's backend, and then the record (A1, A2 of
+ * area.h).
  *
- * How a call that returns nothing deals with a host that refuses: what takes rights away must not fail, so
- * it takes more away instead. mmu_protect() becomes mmu_zap() (the owner's fault callback is asked once more), and
- * mmu_zap() forgets what is bound. If even that is refused the machine stops: I1 of mmu.h would be broken.
+ * How a call that returns nothing deals with a host that refuses: what takes rights away must not
+ * fail, so it takes more away instead. mmu_protect() becomes mmu_zap() (the owner's fault callback
+ * is asked once more), and mmu_zap() forgets what is bound. If even that is refused the machine
+ * stops: I1 of mmu.h would be broken.
  */
 #include "area.h"
 

@@ -14,10 +14,11 @@
  *      nothing --bind--> bound --install--> present, RO or RW --zap--> bound
  *      refused: its last fault failed; for system calls it stays failed until it is bound again
  *
- * A1. A record changes with area->lock held, together with the host's mapping. mmu_pte() reads it with none.
+ * A1. A record changes with area->lock held, together with the host's mapping. mmu_pte() reads it
+ *     with none.
  * A2. The order inside: the host's mapping first, then the record.
- * Lock order: the locks of ops->fault() -> area->lock. host->lock, for the lists, is taken alone. No fault happens with
- * one of them held.
+ * Lock order: the locks of ops->fault() -> area->lock. host->lock, for the lists, is taken alone.
+ * No fault happens with one of them held.
  */
 #ifndef KSHIM_MMU_AREA_H
 #define KSHIM_MMU_AREA_H
@@ -54,8 +55,8 @@ static inline unsigned long record_pfn(u64 record)
 struct mmu_area;
 
 /*
- * How an area's rights are made. Pages are numbers in the area. All are called with area->lock held and return 0
- * or -errno, and after an error the page may be anything that faults.
+ * How an area's rights are made. Pages are numbers in the area. All are called with area->lock held
+ * and return 0 or -errno, and after an error the page may be anything that faults.
  */
 struct area_backend {
 	/* Nothing there; accesses fault. */
@@ -128,8 +129,8 @@ void mmu_area_refuse(struct mmu_area *area, unsigned long addr);
 /*
  * area_table.cc: the addresses of all areas of the process. get/put count machines.
  * area_slots_take() gives the area an address range and its slots; area_slots_publish() lets faults
- * find it; area_slots_withdraw() ends that and waits for those in flight; area_slots_give() takes the
- * range back, which must have nothing in it but a reservation.
+ * find it; area_slots_withdraw() ends that and waits for those in flight; area_slots_give() takes
+ * the range back, which must have nothing in it but a reservation.
  */
 [[nodiscard]] int area_table_get(struct mmu *mmu);
 void area_table_put(void);

@@ -5,17 +5,17 @@
  *      window   | slot 0 | slot 1 | slot 2 | slot 3 | ...      64 GiB of reserved addresses
  *                 area A   A, rest  area B   free              slots of 1 MiB
  *
- * An area gets whole slots, and always some unused addresses behind its last page. The slot of an address is a
- * shift away; there is no search and no lock.
+ * An area gets whole slots, and always some unused addresses behind its last page. The slot of an
+ * address is a shift away; there is no search and no lock.
  *
- * T1. A reader counts itself in slot->users and then reads slot->area; the remover clears slot->area and then
- *     waits until slot->users is 0. Both orders are full barriers, so either the reader sees null, or the remover
- *     sees the reader.
- * T2. The window's addresses are reserved at all times: what is not an area is PROT_NONE, so nobody else's
- *     mapping can land there.
+ * T1. A reader counts itself in slot->users and then reads slot->area; the remover clears
+ *     slot->area and then waits until slot->users is 0. Both orders are full barriers, so either
+ *     the reader sees null, or the remover sees the reader.
+ * T2. The window's addresses are reserved at all times: what is not an area is PROT_NONE, so nobody
+ *     else's mapping can land there.
  *
- * KSHIM: a signal handler knows only an address, so the table is the process's, not a machine's: it exists while
- * some machine with an mmu does. `lock` guards the taking and giving of slots.
+ * KSHIM: a signal handler knows only an address, so the table is the process's, not a machine's: it
+ * exists while some machine with an mmu does. `lock` guards the taking and giving of slots.
  */
 #include "area.h"
 

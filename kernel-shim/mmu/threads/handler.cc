@@ -6,11 +6,14 @@
  *      touches the page, sleeps  -->   reads the message, ops->fault() -> mmu_map()
  *      goes on                   <--     wakes who waits for this page
  *
- * H1. Who sleeps on a page is woken after every message about it: it finds the page, or faults anew.
- * H2. A fault that failed for good becomes a page that fails (mmu_area_refuse()), then its sleepers are woken.
+ * H1. Who sleeps on a page is woken after every message about it: it finds the page, or faults
+ *     anew.
+ * H2. A fault that failed for good becomes a page that fails (mmu_area_refuse()), then its sleepers
+ *     are woken.
  *
- * The thread sleeps in read(2), with nothing beside: stopping it is a fault too, on a page of its own, the bell.
- * One thread a machine: a callback that sleeps delays the faults of others, as would a busy processor.
+ * The thread sleeps in read(2), with nothing beside: stopping it is a fault too, on a page of its
+ * own, the bell. One thread a machine: a callback that sleeps delays the faults of others, as would
+ * a busy processor.
  */
 #include "area.h"
 #include "uffd.h"

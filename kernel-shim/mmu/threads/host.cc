@@ -2,10 +2,11 @@
 /*
  * host.cc - the machine's part of fault delivery: which ways this host can do
  *
- * Asked once, when the machine is made, by doing it: a descriptor with the features, a mapping registered, a PTE
- * installed write-protected. What does not work is one line of text, kept for mmu_delivery_problem().
+ * Asked once, when the machine is made, by doing it: a descriptor with the features, a mapping
+ * registered, a PTE installed write-protected. What does not work is one line of text, kept for
+ * mmu_delivery_problem().
  *
- *      INLINE    needs no privilege: faults of programs only (UFFD_USER_MODE_ONLY), reported by SIGBUS
+ *      INLINE    needs no privilege: faults of programs only (UFFD_USER_MODE_ONLY), by SIGBUS
  *      HANDLER   must see faults of system calls: vm.unprivileged_userfaultfd=1, CAP_SYS_PTRACE or
  *                access to /dev/userfaultfd
  *      MPROTECT  always works

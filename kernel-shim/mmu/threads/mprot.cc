@@ -6,8 +6,9 @@
  *      bound              PROT_NONE, the frame
  *      RO, RW             PROT_READ, PROT_READ|PROT_WRITE, the frame
  *
- * A refused access is SIGSEGV in the thread itself. A system call gets EFAULT where a program would fault. Rights
- * are a property of host mappings, so each change of right between neighbours costs one.
+ * A refused access is SIGSEGV in the thread itself. A system call gets EFAULT where a program would
+ * fault. Rights are a property of host mappings, so each change of right between neighbours costs
+ * one.
  */
 #include "area.h"
 

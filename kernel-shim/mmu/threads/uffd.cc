@@ -3,18 +3,21 @@
  * uffd.cc - rights by userfaultfd on the memfd
  *
  *      nothing    anonymous, registered for MISSING: an access is a fault
- *      bound      the frame, registered for MINOR and MISSING: an access to a page with no PTE is a fault
+ *      bound      the frame, registered for MINOR and MISSING: no PTE, so an access is a fault
  *      RO         a PTE, write-protected by userfaultfd
  *      RW         a PTE
  *      refused    PROT_NONE
  *
- * UFFDIO_CONTINUE installs the PTE of the page that the file has at this place, so "which frame" is a matter
- * of the host mapping (bind), and only rights change afterwards: no host mapping is split, and one ioctl is all.
+ * UFFDIO_CONTINUE installs the PTE of the page that the file has at this place, so "which frame" is
+ * a matter of the host mapping (bind), and only rights change afterwards: no host mapping is split,
+ * and one ioctl is all.
  *
- * Binding cannot be one step: a new mapping is not registered. It is made PROT_NONE, registered, and only then
- * opened; who comes between gets SIGSEGV, which is resolved like any fault (and a system call EFAULT, mmu_map()).
+ * Binding cannot be one step: a new mapping is not registered. It is made PROT_NONE, registered,
+ * and only then opened; who comes between gets SIGSEGV, which is resolved like any fault (and a
+ * system call EFAULT, mmu_map()).
  *
- * Nothing here wakes threads that wait for a page (HANDLER): the handler thread does, once the record agrees.
+ * Nothing here wakes threads that wait for a page (HANDLER): the handler thread does, once the
+ * record agrees.
  */
 #include "uffd.h"
 #include "area.h"
@@ -103,7 +106,7 @@ static int uffd_protect(struct mmu_area *area, unsigned long first, unsigned lon
 	wp.mode = prot == MMU_RO ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
 	if (prot == MMU_RW)
 		wp.mode |= UFFDIO_WRITEPROTECT_MODE_DONTWAKE;
-	/* EAGAIN: another thread changes the process's mappings in a way we did not ask to be told of. */
+	/* EAGAIN: another thread is changing the process's mappings. */
 	do {
 		err = mmu_host_ioctl(area->mmu, area->uffd, UFFDIO_WRITEPROTECT, &wp);
 	} while (err == -EAGAIN);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bare.h - ways of taking a page fault in user space with nothing around them
+ * faults_bare.h - ways of taking a page fault in user space with nothing around them
  *
- * What the mmu is compared with: the same host calls, made from the shortest handler that does the job, with no
- * lookup, no lock, no record and no callback.
+ * What the mmu is compared with: the same host calls, made from the shortest handler that does the
+ * job, with no lookup, no lock, no record and no callback.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 namespace faults
 {
 
-/* Pages whose faults a way resolves. After arm_*() each page faults once, on a load or on a store. */
+/* Pages whose faults a way resolves. After arm_*() each page faults once. */
 class way
 {
 public:
@@ -24,7 +24,7 @@ public:
 	virtual volatile unsigned *page(std::size_t n) = 0;
 	virtual void arm_minor() = 0;           /* the frame is there, the PTE is not */
 	virtual void arm_write_protected() = 0; /* the PTE is there, read-only */
-	/* The thread that resolves goes to this processor, -1: anywhere. Nothing if there is no such thread. */
+	/* The thread that resolves, if there is one, goes to this processor; -1: anywhere. */
 	virtual void pin_handler(int cpu) = 0;
 };
 

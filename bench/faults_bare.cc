@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bare.cc - the three bare ways: SIGBUS by userfaultfd, a thread by userfaultfd, SIGSEGV by mprotect
+ * faults_bare.cc - the three bare ways: SIGBUS by userfaultfd, a thread by userfaultfd, SIGSEGV by
+ * mprotect
  *
  *      minor             the PTE is missing: MADV_DONTNEED, or PROT_NONE
  *      write-protected   UFFDIO_WRITEPROTECT, or PROT_READ
  *
- * Their signal handlers know one region, `here`, which is whatever way was armed last: one way at a time.
+ * Their signal handlers know one region, `here`, which is whatever way was armed last: one way at a
+ * time.
  */
-#include "bare.h"
+#include "faults_bare.h"
 
 #include <cerrno>
 #include <csignal>

@@ -37,7 +37,7 @@ struct mmu {
 	char *window; /* MMU_WINDOW bytes, aligned to that */
 	struct page *pages;
 	unsigned long nr_pages;
-	bool kept; /* by the explorer: memory stays when the machine goes */
+	bool kept;             /* by the explorer: memory stays when the machine goes */
 	struct mmu_host *host; /* the host's part: fault delivery */
 
 	spinlock_t lock;

@@ -222,11 +222,11 @@ struct mmu_pte mmu_pte(struct mmu_area *area, unsigned long addr);
 
 /* What happened in the current machine so far. */
 struct mmu_stats {
-	u64 faults;         /* delivered to ops->fault(), by any way */
-	u64 faults_failed;  /* ... which returned an error */
+	u64 faults;        /* delivered to ops->fault(), by any way */
+	u64 faults_failed; /* ... which returned an error */
 	u64 installs, upgrades, protects, zaps;
-	u64 rebinds;        /* mmu_map() of another frame than last time: a new host mapping */
-	u64 host_mappings;  /* of kernel maps and areas, now: they count against vm.max_map_count */
+	u64 rebinds;       /* mmu_map() of another frame than last time: a new host mapping */
+	u64 host_mappings; /* of kernel maps and areas, now: they count against vm.max_map_count */
 };
 void mmu_stats(struct mmu_stats *stats);
 

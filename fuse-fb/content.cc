@@ -168,31 +168,51 @@ int content::resize(std::size_t size)
 	return 0;
 }
 
-bool content::absorb_look(std::uint64_t ticket, std::size_t offset, const void *src,
-			  std::size_t len)
+std::size_t content::absorb_look(std::uint64_t ticket, std::size_t offset, const void *src,
+				 std::size_t len)
 {
-	const std::size_t page = offset / page_bytes;
-	std::size_t changed;
+	const auto *bytes = static_cast<const std::byte *>(src);
+	const std::size_t end = offset + len;
+	std::size_t changed = 0, stale = 0, looked = 0;
 	{
 		std::shared_lock lock(storage_lock_);
 
-		if (offset + len > size_.load(std::memory_order_relaxed))
-			return false;
-		std::lock_guard hold(stripe(page));
-		if (page_ticket_[page] > ticket) {
-			counters_.stale_pages.fetch_add(1, std::memory_order_relaxed);
-			return true;
+		if (end > size_.load(std::memory_order_relaxed))
+			return 0;
+		std::lock_guard hold(stripe(offset / page_bytes));
+		std::size_t run = offset; /* where the accepted run began */
+		const auto bring_in = [&](std::size_t stop) {
+			if (stop <= run)
+				return;
+			if (const std::size_t n =
+				    storage_->absorb(run, bytes + (run - offset), stop - run)) {
+				changed += n;
+				looked += page_round_up(stop - run) / page_bytes;
+			}
+		};
+
+		for (std::size_t pos = offset; pos < end; pos += page_bytes) {
+			std::uint64_t &newest = page_ticket_[pos / page_bytes];
+
+			if (newest > ticket) {
+				bring_in(pos);
+				run = pos + page_bytes;
+				stale++;
+			} else {
+				newest = ticket;
+			}
 		}
-		page_ticket_[page] = ticket;
-		changed = storage_->absorb(offset, src, len);
+		bring_in(end);
 	}
-	if (changed == 0)
-		return false;
-	counters_.looked_pages.fetch_add(1, std::memory_order_relaxed);
-	counters_.changed_bytes.fetch_add(changed, std::memory_order_relaxed);
-	if (offset < header_watch_.load(std::memory_order_acquire))
-		header_changed_();
-	return true;
+	if (stale > 0)
+		counters_.stale_pages.fetch_add(stale, std::memory_order_relaxed);
+	if (changed > 0) {
+		counters_.looked_pages.fetch_add(looked, std::memory_order_relaxed);
+		counters_.changed_bytes.fetch_add(changed, std::memory_order_relaxed);
+		if (offset < header_watch_.load(std::memory_order_acquire))
+			header_changed_();
+	}
+	return looked + stale;
 }
 
 const std::byte *content::peek() const

@@ -84,14 +84,15 @@ public:
 	int resize(std::size_t size);
 
 	/**
-	 * absorb_look - bring in a page that a look has read
-	 * @ticket: newest_ticket() from before the page was read
-	 * @offset: of the page
-	 * Return: true when the page differed. A page that a later request brought is left alone: then its
+	 * absorb_look - bring in pages that a look has read and found different
+	 * @ticket: newest_ticket() from before the pages were read
+	 * @offset: of the first page; all of them are in one stripe
+	 * In one piece, because full motion is cheaper to bring in when the storage sees page after page.
+	 * Return: how many pages differed. A page that a later request brought is left alone: then its
 	 * newer stores are still marked dirty and arrive by themselves.
 	 */
-	bool absorb_look(std::uint64_t ticket, std::size_t offset, const void *src,
-			 std::size_t len);
+	std::size_t absorb_look(std::uint64_t ticket, std::size_t offset, const void *src,
+				std::size_t len);
 
 	/* For compares without a lock: valid as long as the storage is not replaced. */
 	const std::byte *peek() const;

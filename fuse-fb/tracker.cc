@@ -5,6 +5,7 @@
 #include "tracker.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "message.h"
@@ -113,12 +114,19 @@ std::size_t tracker::look(std::size_t size)
 				differs |= 1u << ((p - pos) / page_bytes);
 			}
 		});
-		for (std::size_t p = pos; p < stop; p += page_bytes) {
-			if (!(differs & 1u << ((p - pos) / page_bytes)))
-				continue;
-			if (bytes_.absorb_look(ticket, p, bounce_.data() + (p - pos),
-					       std::min(page_bytes, stop - p)))
-				changed++;
+		/* Runs of pages that differ. */
+		for (std::size_t p = pos; p < stop;) {
+			const std::uint32_t rest = differs >> ((p - pos) / page_bytes);
+
+			if (rest == 0)
+				break;
+			const std::size_t from = p + std::countr_zero(rest) * page_bytes;
+			const std::size_t pages =
+				std::countr_one(differs >> ((from - pos) / page_bytes));
+
+			p = from + pages * page_bytes;
+			changed += bytes_.absorb_look(ticket, from, bounce_.data() + (from - pos),
+						      std::min(p, stop) - from);
 		}
 		if (!whole) {
 			complain("look at the file", -EFAULT);

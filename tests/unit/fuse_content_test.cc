@@ -100,13 +100,33 @@ TEST(fuse_content, look_gives_way_to_a_request_received_after_it)
 	const auto looked = page_of('l'), written = page_of('w');
 
 	c->write(6, 0, written.data(), page_bytes, true);
-	EXPECT_TRUE(c->absorb_look(5, 0, looked.data(), page_bytes)) << "counts as changed";
+	EXPECT_EQ(c->absorb_look(5, 0, looked.data(), page_bytes), 1u) << "counts as changed";
 	EXPECT_EQ(read_all(*c)[0], 'w');
-	EXPECT_TRUE(c->absorb_look(6, 0, looked.data(), page_bytes));
+	EXPECT_EQ(c->absorb_look(6, 0, looked.data(), page_bytes), 1u);
 	EXPECT_EQ(read_all(*c)[0], 'l');
 	/* And a request received before the look does not undo it. */
 	c->write(6, 0, written.data(), 100, false);
 	EXPECT_EQ(read_all(*c)[0], 'l');
+}
+
+TEST(fuse_content, look_at_a_run_skips_only_the_overtaken_pages)
+{
+	const auto c = make_device(8);
+	const std::vector<char> looked(6 * page_bytes, 'l');
+	const auto newer = page_of('n');
+
+	/* Pages 1 .. 6 are looked at; 2, 3 and 6 have newer bytes. */
+	for (const std::size_t page : {2, 3, 6})
+		c->write(9, page * page_bytes, newer.data(), page_bytes, true);
+	const auto before = c->stats().stale_pages.load();
+	EXPECT_EQ(c->absorb_look(5, page_bytes, looked.data(), looked.size()), 6u);
+	EXPECT_EQ(c->stats().stale_pages, before + 3);
+	EXPECT_EQ(c->stats().looked_pages, 3u);
+	const auto now = read_all(*c);
+	const std::string wanted = std::string(1, '\0') + "lnnlln" + std::string(1, '\0');
+	for (std::size_t page = 0; page < 8; page++)
+		for (const std::size_t at : {std::size_t{0}, page_bytes - 1})
+			ASSERT_EQ(now[page * page_bytes + at], wanted[page]) << "page " << page;
 }
 
 TEST(fuse_content, device_ends_where_it_ends)

@@ -13,6 +13,7 @@
  * The lock's memory may be freed as soon as the word is 0: the wake that follows uses the address
  * only.
  */
+#include <kshim/mutant.h>
 #include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/lock_word.h>
@@ -66,6 +67,9 @@ void lock_word_lock(struct lock_word *lock, const char *kind)
 		return;
 	while (xchg_acquire(&lock->word, 2u) != 0)
 		(void)kshim_wait(&lock->word, 2, KSHIM_FOREVER, kind);
+	/* Mutant: take it as 1; the unlock then wakes nobody, though others may sleep (I1). */
+	if (KSHIM_MUTANT(lock_forgets_sleepers))
+		WRITE_ONCE(lock->word, 1u);
 	lock_set_owner(lock, current);
 }
 

@@ -9,6 +9,7 @@
  * Locks: each queue's own lock guards its ring and, for a completion, `done`. A waker calls the
  * entries' functions with it held; they must not use the same queue.
  */
+#include <kshim/mutant.h>
 #include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/wait.h>
@@ -89,13 +90,23 @@ void prepare_to_wait_exclusive(struct wait_queue_head *wq, struct wait_queue_ent
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry)
 {
 	__set_current_state(TASK_RUNNING);
+	bool woken;
+
 	/*
 	 * Always under the lock: a waker that took the entry off may still be using it, and the
 	 * entry is on our stack.
 	 */
-	guard(spinlock)(&wq->lock);
-	if (!list_empty(&entry->entry))
+	scoped_guard (spinlock, &wq->lock) {
+		woken = list_empty(&entry->entry);
 		list_del_init(&entry->entry);
+	}
+	/*
+	 * A wake-up for one that came after our last look: we leave and do not need it, so it is
+	 * for the next. (Two waiters, two tokens: without this the second one slept for ever. The
+	 * mutant leaves it out.)
+	 */
+	if (woken && (entry->flags & WQ_FLAG_EXCLUSIVE) && !KSHIM_MUTANT(wait_keeps_wake_up))
+		wake_up(wq);
 }
 
 static int __wake_up_locked(struct wait_queue_head *wq, unsigned mode, int nr_exclusive, void *key)

@@ -20,6 +20,7 @@
 #include "workqueue.h"
 #include "core.h"
 
+#include <kshim/mutant.h>
 #include <linux/kernel.h>
 #include <linux/workqueue.h>
 
@@ -131,7 +132,7 @@ static void delayed_work_timer(struct timer_list *timer)
 
 	guard(spinlock)(&state->lock);
 	/* A cancel_delayed_work_sync() that waits for us has made it idle. */
-	if (work->state != WORK_TIMED)
+	if (work->state != WORK_TIMED && !KSHIM_MUTANT(work_timer_blind))
 		return;
 	work_grab(state, work);
 	/* The lock is wq->state->lock, by another name. */
@@ -266,7 +267,8 @@ static bool cancel_sync(struct work_struct *work, struct delayed_work *dwork)
 	}
 	if (dwork)
 		del_timer_sync(&dwork->timer);
-	wait_event(state->done, !work_outstanding(state, work, ~0ull));
+	if (!KSHIM_MUTANT(cancel_does_not_wait))
+		wait_event(state->done, !work_outstanding(state, work, ~0ull));
 	scoped_guard (spinlock, &state->lock) {
 		work->cancelling--;
 	}

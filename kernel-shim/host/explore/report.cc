@@ -75,6 +75,8 @@ std::string explorer::object_name(const void *object) const
 			return std::string("stack of ") + t->name;
 		if (object == &t->done)
 			return std::string("end of ") + t->name;
+		if (object >= t.get() && object < t.get() + 1)
+			return std::string("state of ") + t->name;
 	}
 	snprintf(text, sizeof(text), "%p", object);
 	return text;

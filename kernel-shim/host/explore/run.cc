@@ -166,11 +166,6 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 	else
 		result->summary = "searched " + std::to_string(result->schedules) +
 				  " schedules; there are others";
-	if (const char *unknown = e->unknown_mutant()) {
-		result->verdict = explore_verdict::misused;
-		result->reason = result->summary =
-			std::string("no code asked for mutant ") + unknown + " in this scenario";
-	}
 }
 
 explore_result explore_run(const explore_scenario &scenario, const explore_options &options)
@@ -193,6 +188,7 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 	}
 
 	explorer e(scenario, opts);
+	int bound = opts.bound;
 
 	if (!e.init()) {
 		result.reason = "no address space for the worlds' memory";
@@ -201,7 +197,22 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 	switch (opts.scheduler) {
 	case explore_scheduler::dfs:
 		learns = opts.reduce;
-		sched = make_sched_dfs(opts.bound, opts.reduce ? &e.shared() : nullptr);
+		/*
+		 * Smaller bounds first: a violation comes out with as few preemptions as it can,
+		 * and the shared words are mostly known when the big search begins.
+		 */
+		for (int b = 0; b < bound; b++) {
+			opts.bound = b;
+			result.verdict = explore_verdict::held;
+			result.exhausted = false;
+			result.schedules = 0;
+			sched = make_sched_dfs(b, learns ? &e.shared() : nullptr);
+			search(&e, sched.get(), scenario, opts, learns, &result);
+			if (result.verdict != explore_verdict::held || !result.exhausted)
+				return result;
+		}
+		opts.bound = bound;
+		sched = make_sched_dfs(bound, learns ? &e.shared() : nullptr);
 		break;
 	case explore_scheduler::random:
 		sched = make_sched_random(opts.seed, opts.max_schedules ? opts.max_schedules
@@ -212,6 +223,13 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 		break;
 	}
 	result.verdict = explore_verdict::held;
+	result.exhausted = false;
+	result.schedules = 0;
 	search(&e, sched.get(), scenario, opts, learns, &result);
+	if (result.verdict == explore_verdict::held && e.unknown_mutant()) {
+		result.verdict = explore_verdict::misused;
+		result.reason = result.summary = std::string("no code asked for mutant ") +
+						 e.unknown_mutant() + " in this scenario";
+	}
 	return result;
 }

@@ -7,6 +7,7 @@
 
 #include <kshim/explore.h>
 
+#include <cstdio>
 #include <gtest/gtest.h>
 
 namespace races
@@ -40,8 +41,8 @@ inline void expect_killed(const explore_scenario &scenario, const char *mutant, 
 	ASSERT_EQ(r.verdict, explore_verdict::violated)
 		<< "mutant " << mutant << " survives " << scenario.name << ": " << r.summary;
 	EXPECT_NE(r.reason.find(reason), std::string::npos) << mutant << ": " << r.reason;
-	std::printf("%s, %s: %s\n%s", scenario.name.c_str(), mutant, r.summary.c_str(),
-		    r.trace.c_str());
+	std::printf("%s, %s: killed at %u preemptions in run %lu, %s\n", scenario.name.c_str(),
+		    mutant, r.preemptions, (unsigned long)r.runs, r.token.c_str());
 
 	options.scheduler = explore_scheduler::replay;
 	options.mutants.clear();
@@ -51,6 +52,7 @@ inline void expect_killed(const explore_scenario &scenario, const char *mutant, 
 
 		ASSERT_EQ(again.verdict, explore_verdict::violated) << again.summary;
 		ASSERT_EQ(again.reason, r.reason);
+		ASSERT_EQ(again.token, r.token);
 	}
 }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Deferred I/O against its history: programs that store through their mapping, and the worker that
- * protects, copies and tells the driver, in every order within the bound.
+ * Deferred I/O against its history: programs that store through their mapping, and the worker
+ * that protects, copies and tells the driver, in every order within the bound.
  *
- *	mutant				what it was
- *	defio_nopage_zap		the first xenfb: fault recorded, PTE installed later, a worker
- *					between the two zaps nothing and forgets the record
- *	defio_no_page_lock		the worker protects without waiting for a fault in progress
- *	defio_clear_before_protect	read first, protect afterwards
- *	defio_cancel_on_close		the last image is cancelled with the work
+ *	defio_nopage_zap	the first xenfb: a fault was recorded, the PTE installed later; a
+ *				worker between the two zaps nothing and forgets the record
+ *	defio_no_page_lock	the worker protects without waiting for a fault in progress
+ *	defio_clear_before_protect  it reads first and protects afterwards
+ *	defio_cancel_on_close	the last image is cancelled with the work
  */
 #include "defio_world.h"
 #include "races.h"

@@ -30,8 +30,8 @@ content::content(std::unique_ptr<frame_sink> storage, std::size_t size,
 }
 
 /*
- * Absorbs what no later request has overtaken. Under storage_lock_ (shared). Runs of accepted pages go
- * down in one piece, so that a full frame is a few large compares.
+ * Absorbs what no later request has overtaken. Under storage_lock_ (shared). Runs of accepted pages
+ * go down in one piece, so that a full frame is a few large compares.
  */
 std::size_t content::absorb_ordered(std::uint64_t ticket, std::size_t offset, const std::byte *src,
 				    std::size_t len)

@@ -2,13 +2,13 @@
 /*
  * content.h - the bytes of one file, in the order in which they were stored
  *
- * Bytes reach a file by two ways at the same time: as WRITE requests, served by several threads, and by
- * looks into the page cache (tracker.h). Whatever the threads' order, the file must end with the
- * newest. The order comes from tickets: the one thread at a time that receives requests numbers each
- * AFTER it has read it (fuse_loop.h), and the kernel copies a WRITE's bytes out of the page while it is
- * being read. So a whole page received with ticket t holds everything that any request with a
- * smaller ticket carries for that page. A look takes the newest ticket BEFORE it reads a page: what it
- * reads holds everything received so far.
+ * Bytes reach a file by two ways at the same time: as WRITE requests, served by several threads,
+ * and by looks into the page cache (tracker.h). Whatever the threads' order, the file must end with
+ * the newest. The order comes from tickets: the one thread at a time that receives requests numbers
+ * each AFTER it has read it (fuse_loop.h), and the kernel copies a WRITE's bytes out of the page
+ * while it is being read. So a whole page received with ticket t holds everything that any request
+ * with a smaller ticket carries for that page. A look takes the newest ticket BEFORE it reads a
+ * page: what it reads holds everything received so far.
  *
  *      page_ticket[p] = t  means: everything received up to t is in the storage's page p
  *
@@ -18,7 +18,8 @@
  *
  * C1: a WRITE is absorbed before it is answered. Until then the kernel keeps the page from being
  *     dirtied again (page writeback) or written again (inode lock), see facts of FUSE.
- * C2: only requests that cover a whole page (or its part up to the end of the file) set page_ticket.
+ * C2: only requests that cover a whole page (or its part up to the end of the file) set
+ *     page_ticket.
  * C3: no lock of this file is held while touching a mapping of the mount, and no handler waits for
  *     anything but these locks: a fault on the mount inside of them would wait for a thread
  *     that waits for the lock.
@@ -70,8 +71,8 @@ public:
 	 * @ticket: its number, from the loop
 	 * @from_cache: the kernel's page cache sent it (pages dirtied by stores), not a write(2)
 	 *
-	 * Errors: -EFBIG (begins beyond the largest size), -ENOSPC (begins at the end of a device). What
-	 * goes over the end is cut off, as /dev/fb0 does.
+	 * Errors: -EFBIG (begins beyond the largest size), -ENOSPC (begins at the end of a device).
+	 * What goes over the end is cut off, as /dev/fb0 does.
 	 */
 	write_result write(std::uint64_t ticket, std::size_t offset, const void *src,
 			   std::size_t len, bool from_cache);
@@ -87,9 +88,10 @@ public:
 	 * absorb_look - bring in pages that a look has read and found different
 	 * @ticket: newest_ticket() from before the pages were read
 	 * @offset: of the first page; all of them are in one stripe
-	 * In one piece, because full motion is cheaper to bring in when the storage sees page after page.
-	 * Return: how many pages differed. A page that a later request brought is left alone: then its
-	 * newer stores are still marked dirty and arrive by themselves.
+	 * In one piece, because full motion is cheaper to bring in when the storage sees page after
+	 * page.
+	 * Return: how many pages differed. A page that a later request brought is left alone: then
+	 * its newer stores are still marked dirty and arrive by themselves.
 	 */
 	std::size_t absorb_look(std::uint64_t ticket, std::size_t offset, const void *src,
 				std::size_t len);
@@ -107,9 +109,14 @@ public:
 	/* The storage itself, for its owner (screen.cc), which is also who replaces it. */
 	frame_sink *storage() const;
 
-	/* Called (in a thread that serves requests, no lock held) after bytes [0, watch) changed. */
+	/*
+	 * Called (in a thread that serves requests, no lock held) after bytes [0, watch) changed.
+	 */
 	void watch_header(std::size_t watch, std::function<void()> changed);
-	/* Called when truncation or growth needs more than the storage; replaces it, or returns false. */
+	/*
+	 * Called when truncation or growth needs more than the storage; replaces it, or returns
+	 * false.
+	 */
 	void on_outgrown(std::function<bool(std::size_t)> outgrown)
 	{
 		outgrown_ = std::move(outgrown);

@@ -31,15 +31,16 @@
 namespace fuse_fb
 {
 
-static const std::string x_prefix = "Xvfb_screen";
-
-/* "Xvfb_screen" and a number. */
-static bool is_x_name(const std::string &name)
+/* What Xvfb calls its screens: "Xvfb_screen" and a number. */
+static bool is_x_name(std::string_view name)
 {
-	if (name.size() <= x_prefix.size() || name.size() > x_prefix.size() + 9 ||
-	    name.compare(0, x_prefix.size(), x_prefix) != 0)
+	constexpr std::string_view prefix = "Xvfb_screen";
+
+	if (!name.starts_with(prefix))
 		return false;
-	return name.find_first_not_of("0123456789", x_prefix.size()) == std::string::npos;
+	name.remove_prefix(prefix.size());
+	return !name.empty() && name.size() <= 9 &&
+	       name.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 static bool allows_others(const std::string &options)
@@ -236,7 +237,8 @@ void daemon::stop()
 	viewers_.reset();
 	if (keeper_)
 		keeper_->stop();
-	fs_.reset(); /* before the channel: nodes know nothing of it; the session is still there for replies */
+	/* before the channel: nodes know nothing of it; the session is still there for replies */
+	fs_.reset();
 	{
 		std::lock_guard hold(screens_lock_);
 		screens_.clear();

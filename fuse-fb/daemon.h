@@ -8,8 +8,8 @@
  *      kernel side  a worker that harvests, event thread, timers (the machine's)
  *      VNC          only with --vnc
  *
- * Made in this order and taken down in the reverse one; a failure on the way throws startup_error and
- * leaves nothing. Tests make it in their own process and reach the screens directly.
+ * Made in this order and taken down in the reverse one; a failure on the way throws startup_error
+ * and leaves nothing. Tests make it in their own process and reach the screens directly.
  * D1: the screens are flushed before the mount goes, and the mount goes before the machine.
  * Locks: screens_lock_ (the list of screens).
  */
@@ -37,7 +37,9 @@ struct pv_machine;
 namespace fuse_fb
 {
 
-/* Files that programs may create, and how large they may get (a frame's page directory ends there). */
+/*
+ * Files that programs may create, and how large they may get (a frame's page directory ends there).
+ */
 constexpr unsigned x_screens_max = 16;
 constexpr std::size_t x_file_bytes_max = 240ul << 20;
 
@@ -104,7 +106,9 @@ private:
 	std::unique_ptr<viewer_set> viewers_;
 	std::atomic<unsigned> x_files_{0}; /* made by programs and not yet forgotten */
 
-	/* What the machine says while it is being made is the reason of our own line, if it fails. */
+	/*
+	 * What the machine says while it is being made is the reason of our own line, if it fails.
+	 */
 	std::mutex log_lock_;
 	bool starting_ = true;                                          /* protected by log_lock_ */
 	std::vector<std::pair<message_kind, std::string>> early_lines_; /* likewise */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The demo after it has been built: mounts, starts, shows, compares, cleans up (see fuse-fb/demo)."""
+"""The demo once it is built: mounts, starts, shows, compares, cleans up (see fuse-fb/demo)."""
 
 import argparse
 import os

@@ -2,8 +2,8 @@
 /*
  * display.h - the device behind a screen, as a file of the mount sees it
  *
- * Implemented by xenfb_display.cc. A screen owns at most one display; the display's frame then is the
- * storage of the file. Made, changed and destroyed by the housekeeper only: all of it may wait.
+ * Implemented by xenfb_display.cc. A screen owns at most one display; the display's frame then is
+ * the storage of the file. Made, changed and destroyed by the housekeeper only: all of it may wait.
  */
 #pragma once
 
@@ -37,14 +37,20 @@ public:
 	/* The frame as a storage; valid as long as the display. */
 	virtual std::unique_ptr<frame_sink> frame() = 0;
 
-	/* Calls @harvest once per period while it returns true, or after a kick. 0 or negative errno. */
+	/*
+	 * Calls @harvest once per period while it returns true, or after a kick. 0 or negative
+	 * errno.
+	 */
 	virtual int attach(std::function<bool()> harvest) = 0;
 	/* One last harvest; then it is not called any more. */
 	virtual void detach() = 0;
 	/* Any thread, never waits. */
 	virtual void kick() = 0;
 
-	/* Harvest now; then what the programs have stored can be seen by the viewers. 0 or negative errno. */
+	/*
+	 * Harvest now; then what the programs have stored can be seen by the viewers. 0 or negative
+	 * errno.
+	 */
 	virtual int flush() = 0;
 
 	/* Another picture in the same frame. 0 or negative errno (-EINVAL: does not fit). */

@@ -6,14 +6,14 @@
  *      fb0, Xvfb_screenN     served_file: cached by the kernel, mapped by programs
  *      *.png, stats.json     rendered when opened, the same bytes for as long as they stay open
  *
- * Handlers are called by the threads of fuse_channel. They copy and go: nothing in them draws, waits for
- * a device, or touches the mount. What takes long (rendering, removing a screen) is handed to the
- * host (fs_host), which answers from its own thread.
+ * Handlers are called by the threads of fuse_channel. They copy and go: nothing in them draws,
+ * waits for a device, or touches the mount. What takes long (rendering, removing a screen) is
+ * handed to the host (fs_host), which answers from its own thread.
  *
  * F1: the size of a file that is mapped changes only when a program asks for it; attributes may
  *     therefore be cached for as long as the kernel likes.
- * F2: the page cache of a file is kept over open and close (keep_cache): stores of one program are not
- *     dropped because another one opens the file.
+ * F2: the page cache of a file is kept over open and close (keep_cache): stores of one program are
+ *     not dropped because another one opens the file.
  * F3: O_TRUNC arrives as a truncation (the kernel must not cut the file by itself): a device keeps
  *     its size.
  * Locks: lock_ (the nodes and names; never held while a reply is sent or a host is called).
@@ -41,7 +41,9 @@ class served_file
 public:
 	virtual ~served_file() = default;
 	virtual content &bytes() = 0;
-	/* A READ or WRITE was received, or the last user closed. Request thread: quick, no waiting. */
+	/*
+	 * A READ or WRITE was received, or the last user closed. Request thread: quick, no waiting.
+	 */
 	virtual void accessed() = 0;
 };
 
@@ -63,7 +65,9 @@ public:
 	virtual void run_job(std::function<void()> job) = 0;
 };
 
-/* Makes the bytes of a rendered file. Runs by run_job(); empty = the file cannot be made now (EIO). */
+/*
+ * Makes the bytes of a rendered file. Runs by run_job(); empty = the file cannot be made now (EIO).
+ */
 using renderer = std::function<std::string()>;
 
 class fb_fs
@@ -100,7 +104,9 @@ public:
 		const pid_t tid_;
 	};
 
-	/* Runs what touches a mapping of the mount; false: a page could not be had. Set before use. */
+	/*
+	 * Runs what touches a mapping of the mount; false: a page could not be had. Set before use.
+	 */
 	void set_guard(std::function<bool(const std::function<void()> &)> guard);
 	bool guarded(const std::function<void()> &touch) const;
 

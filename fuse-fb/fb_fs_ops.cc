@@ -2,9 +2,9 @@
 /*
  * fb_fs_ops.cc - the requests; the rules are in fb_fs.h
  *
- * Which request is not here has a reason too: FLUSH and FSYNC answer ENOSYS once, after which the kernel
- * does its part (send what is dirty, wait for the answers) without asking; ioctl on a regular
- * file carries no data for framebuffer requests, so ENOTTY is the honest answer.
+ * Which request is not here has a reason too: FLUSH and FSYNC answer ENOSYS once, after which the
+ * kernel does its part (send what is dirty, wait for the answers) without asking; ioctl on a
+ * regular file carries no data for framebuffer requests, so ENOTTY is the honest answer.
  */
 #include <algorithm>
 #include <cerrno>
@@ -72,7 +72,10 @@ struct fb_fs::ops_impl {
 			std::lock_guard hold(fs.lock_);
 			const auto it = fs.names_.find(name);
 
-			/* Found and counted in one step: the kernel gets a reference with the reply. */
+			/*
+			 * Found and counted in one step: the kernel gets a reference with the
+			 * reply.
+			 */
 			if (it != fs.names_.end()) {
 				n = fs.nodes_.at(it->second);
 				n->lookups++;
@@ -196,8 +199,9 @@ struct fb_fs::ops_impl {
 			n->rendered_size = h->rendered.size();
 			info.direct_io = 1;
 			info.fh = fh_of(h.get());
+			/* From now on release() of the file owns it. */
 			if (fuse_reply_open(req, &info) == 0)
-				h.release();
+				(void)h.release();
 		});
 	}
 
@@ -268,7 +272,10 @@ struct fb_fs::ops_impl {
 		const content::write_result r = n->file->bytes().write(
 			fuse_channel::current_ticket(), static_cast<std::size_t>(off), buf, size,
 			fi->writepage);
-		/* After the bytes are in, before the answer: a harvest that this kick causes can send them. */
+		/*
+		 * After the bytes are in, before the answer: a harvest that this kick causes can
+		 * send them.
+		 */
 		n->file->accessed();
 		if (r.error)
 			fuse_reply_err(req, -r.error);
@@ -293,7 +300,9 @@ struct fb_fs::ops_impl {
 		const std::shared_ptr<node> n =
 			parent == FUSE_ROOT_ID ? fs.find_name(name) : nullptr;
 
-		/* Only what a program made can a program remove: fb0 is a device, the rest is ours. */
+		/*
+		 * Only what a program made can a program remove: fb0 is a device, the rest is ours.
+		 */
 		if (!n || !n->file || n->file->bytes().is_device()) {
 			fuse_reply_err(req, n ? EPERM : ENOENT);
 			return;

@@ -2,8 +2,8 @@
 /*
  * frame_sink.h - where the bytes of a file live
  *
- * A file of the mount is a name, a size and a storage. The storage of a file that is a screen is the
- * frame of its xenfb: there is no second copy in between. A file that is not a screen yet (an X
+ * A file of the mount is a name, a size and a storage. The storage of a file that is a screen is
+ * the frame of its xenfb: there is no second copy in between. A file that is not a screen yet (an X
  * server has created it and not written its header) lives in plain memory.
  *
  * S1: bytes() and capacity() never change during the life of a storage.
@@ -32,8 +32,8 @@ public:
 	virtual ~frame_sink() = default;
 
 	/*
-	 * Brings @len bytes at @offset in. Return: how many bytes were copied because they differed.
-	 * Any thread, several at a time; the caller keeps within capacity().
+	 * Brings @len bytes at @offset in. Return: how many bytes were copied because they
+	 * differed. Any thread, several at a time; the caller keeps within capacity().
 	 */
 	virtual std::size_t absorb(std::size_t offset, const void *src, std::size_t len) = 0;
 

@@ -126,7 +126,10 @@ void fuse_channel::stop()
 	for (std::thread &t : threads_)
 		t.join();
 	threads_.clear();
-	/* Closes /dev/fuse, so that whoever waits for an answer gets an error, then detaches the mount. */
+	/*
+	 * Closes /dev/fuse, so that whoever waits for an answer gets an error, then detaches the
+	 * mount.
+	 */
 	fuse_session_unmount(session_);
 	/* An aborted connection counts as unmounted for libfuse, and stays in the way. */
 	if (ended_ && device_)
@@ -134,7 +137,8 @@ void fuse_channel::stop()
 }
 
 /*
- * Waits for a request and reads it. The caller leads. Return: false when there will be none any more.
+ * Waits for a request and reads it. The caller leads. Return: false when there will be none any
+ * more.
  */
 bool fuse_channel::receive(fuse_buf *buf)
 {
@@ -188,7 +192,10 @@ void fuse_channel::serve()
 
 int fuse_channel::invalidate(std::uint64_t ino)
 {
-	/* Length 0 means up to the end. -ENOENT: the kernel does not know the inode, so caches nothing. */
+	/*
+	 * Length 0 means up to the end. -ENOENT: the kernel does not know the inode, so caches
+	 * nothing.
+	 */
 	const int error = fuse_lowlevel_notify_inval_inode(session_, ino, 0, 0);
 
 	return error == -ENOENT ? 0 : error;

@@ -9,8 +9,9 @@
  *      leader:  poll(fuse, stop) -> read -> ticket -> unlock ----> serve, answer -> lead again
  *      others:  wait for the lead
  *
- * libfuse's own loop reads in all threads at once, starts and ends threads with the load, and can only be
- * ended by cancelling them; here the number of threads is fixed and a still mount wakes nobody.
+ * libfuse's own loop reads in all threads at once, starts and ends threads with the load, and can
+ * only be ended by cancelling them; here the number of threads is fixed and a still mount wakes
+ * nobody.
  * I1: handlers never wait for another request; with that, any number of threads >= 1 is enough, and
  *     harvests (which wait for requests) run in none of these threads.
  * Locks: lead_ (who may read; newest_ticket_ is written under it).
@@ -40,7 +41,9 @@ struct channel_config {
 	unsigned threads = 0;    /* 0: as many as CPUs, between 4 and 8 */
 	/* Runs @serve in each serving thread; there to bind the thread to a machine. */
 	std::function<void(const std::function<void()> &serve)> in_thread;
-	/* The session ended without stop(): unmounted by somebody, or the connection was aborted. */
+	/*
+	 * The session ended without stop(): unmounted by somebody, or the connection was aborted.
+	 */
 	std::function<void()> ended;
 };
 
@@ -56,7 +59,10 @@ public:
 
 	/* Starts serving. Throws startup_error when the mount does not answer. */
 	void start();
-	/* Ends serving and unmounts (lazily: programs that have files open keep them, dead). Idempotent. */
+	/*
+	 * Ends serving and unmounts (lazily: programs that have files open keep them, dead).
+	 * Idempotent.
+	 */
 	void stop();
 
 	/* The number of the last request received; see content.h. Any thread. */

@@ -2,9 +2,10 @@
 /*
  * housekeeper.h - the thread for what request threads must not do
  *
- * Jobs run one after the other: rendering a file that was opened, making a screen of a file whose header
- * arrived, taking one down. A pace is a harvest which is called once per period while it asks for it; deferred
- * I/O does that for screens (fb_defio), this here for files that are not a screen yet.
+ * Jobs run one after the other: rendering a file that was opened, making a screen of a file whose
+ * header arrived, taking one down. A pace is a harvest which is called once per period while it
+ * asks for it; deferred I/O does that for screens (fb_defio), this here for files that are not a
+ * screen yet.
  * H1: nothing is due, nothing runs: the thread sleeps without a timeout.
  * H2: a kick during a harvest is not lost: it makes the pace due again.
  * Locks: lock_ (the queues). Not held while a job or a harvest runs.
@@ -42,7 +43,10 @@ public:
 	/* Runs @job and waits for it. Not from a job. */
 	void run_and_wait(const std::function<void()> &job);
 
-	/* From a job (or before anybody kicks): @harvest is called a period after each kick or true. */
+	/*
+	 * From a job (or before anybody kicks): @harvest is called a period after each kick or
+	 * true.
+	 */
 	std::uint64_t add_pace(std::function<bool()> harvest, clock::duration period);
 	/* From a job: no call of the harvest runs or will run. */
 	void remove_pace(std::uint64_t id);

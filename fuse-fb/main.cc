@@ -2,8 +2,8 @@
 /*
  * main.cc - pvshim-fb: options, going to the background, waiting for the end
  *
- * To the background: the parent stays until the child has mounted, prints the child's line (what to run
- * next, or what went wrong) and exits with its code. The child forks before any thread exists.
+ * To the background: the parent stays until the child has mounted, prints the child's line (what to
+ * run next, or what went wrong) and exits with its code. The child forks before any thread exists.
  * Signals: SIGINT, SIGTERM and SIGHUP are blocked in every thread and read by the main thread;
  * SIGPIPE is ignored (a VNC client may go at any time).
  */

@@ -2,15 +2,16 @@
 /*
  * mount_point.h - is the mount point usable, and what to do about what a dead daemon left
  *
- * The order of the checks matters: a mount whose daemon hangs blocks whoever looks at it, so the table of
- * mounts is read first, without touching the mount.
+ * The order of the checks matters: a mount whose daemon hangs blocks whoever looks at it, so the
+ * table of mounts is read first, without touching the mount.
  *
  *   on top of the mount point            what happens
  *   nothing                              checked: exists, a directory, readable
  *   ours, its daemon lives               startup_error "in use"
  *   ours, its daemon is dead             detached
- *   ours, its daemon was killed and      a thread of it waits for a WRITE that nobody will answer any more,
- *     cannot end                         and the mount with it: the connection is aborted, then detached
+ *   ours, its daemon was killed and      a thread of it waits for a WRITE that nobody will answer
+ *     cannot end                         any more, and the mount with it: the connection is
+ *                                        aborted, then detached
  *   something else                       startup_error "in use"
  *
  * Which daemon a mount belongs to is in its source, "pvshim-fb:PID".

@@ -118,8 +118,9 @@ int own_file::invalidate()
 void own_file::wait_for_writers()
 {
 	/*
-	 * An fdatasync takes the inode's lock, which a write(2) holds until its WRITE was answered. The
-	 * file is clean, so it sends nothing (a first FSYNC tells the kernel that we have none).
+	 * An fdatasync takes the inode's lock, which a write(2) holds until its WRITE was answered.
+	 * The file is clean, so it sends nothing (a first FSYNC tells the kernel that we have
+	 * none).
 	 */
 	if (fd_ >= 0 && fdatasync(fd_))
 		return; /* what a failure means, the next pull says */

@@ -2,12 +2,12 @@
 /*
  * own_file.h - a file of our own mount, opened by ourselves
  *
- * The descriptor makes the host kernel's page cache of the file reachable: sync_file_range() protects
- * and sends what is dirty, a read-only mapping shows what was stored. It is opened when the file
- * is first used, and closed when nobody else has it open, so that the daemon never is the reason why
- * a mount is busy.
- * I1: the descriptor is of this mount and this inode: the name is looked up again at every open, and
- *     may belong to something else by then (unmounted, removed and made again).
+ * The descriptor makes the host kernel's page cache of the file reachable: sync_file_range()
+ * protects and sends what is dirty, a read-only mapping shows what was stored. It is opened when
+ * the file is first used, and closed when nobody else has it open, so that the daemon never is the
+ * reason why a mount is busy.
+ * I1: the descriptor is of this mount and this inode: the name is looked up again at every open,
+ *     and may belong to something else by then (unmounted, removed and made again).
  * I2: our own OPEN and RELEASE are told from others' by the thread that opens, and by the handle.
  */
 #pragma once

@@ -101,7 +101,10 @@ void screen::look_at_header()
 
 	switch (found.kind) {
 	case header_result::absent:
-		/* A file being made, or being made again: the picture stays until there is another one. */
+		/*
+		 * A file being made, or being made again: the picture stays until there is another
+		 * one.
+		 */
 		return;
 	case header_result::invalid:
 		if (found.reason != last_complaint_)
@@ -167,7 +170,10 @@ void screen::promote(const screen_geometry &geometry)
 	services_.changed();
 }
 
-/* From the frame back to plain memory, which has taken over already; @old is the frame. Housekeeper. */
+/*
+ * From the frame back to plain memory, which has taken over already; @old is the frame.
+ * Housekeeper.
+ */
 void screen::demote(std::unique_ptr<frame_sink> old)
 {
 	std::unique_ptr<display> gone;
@@ -195,7 +201,10 @@ bool screen::outgrown(std::size_t size)
 	if (size > bytes_.max_size() ||
 	    bytes_.replace_storage(std::make_unique<memory_sink>(bytes_.max_size()), &old))
 		return false;
-	/* The frame goes when nobody can be looking at it any more, which only the housekeeper knows. */
+	/*
+	 * The frame goes when nobody can be looking at it any more, which only the housekeeper
+	 * knows.
+	 */
 	std::shared_ptr<frame_sink> frame = std::move(old);
 	services_.keeper.run([self = shared_from_this(), frame]() mutable {
 		if (self->display_)

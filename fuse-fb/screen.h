@@ -11,8 +11,8 @@
  *      frame of a display, paced by deferred I/O ------------'
  *         header changed: geometry -> resize event; nonsense -> one line, the picture stays
  *
- * I1: the bytes of the file survive every change of the storage (content::replace_storage copies under
- *     an exclusive lock).
+ * I1: the bytes of the file survive every change of the storage (content::replace_storage copies
+ *     under an exclusive lock).
  * I2: a file is paced by exactly one: the display's deferred I/O, or the housekeeper. Handing over
  *     happens in the housekeeper, with a kick after it, so that no store waits for a kick that
  *     went to the other one.
@@ -88,7 +88,10 @@ public:
 	/* The daemon ends. Housekeeper. After it programs that still map the file are not heard. */
 	void stop();
 
-	/* Everything stored before the call can be seen by viewers after it. Not for request threads. */
+	/*
+	 * Everything stored before the call can be seen by viewers after it. Not for request
+	 * threads.
+	 */
 	int flush();
 
 	const std::string &name() const { return name_; }

@@ -3,9 +3,9 @@
  * track_mutant.h - the tracker with one step left out
  *
  * Each mutant removes one step of the table in track_policy.h that no store survives without. They
- * exist only where PV_TRACK_MUTANTS is defined to 1, in the library that tests/e2e/mutants_test.cc links:
- * it shows that the writers' test notices every one of them. In the product mutated() is constant
- * false and the code behind it is gone.
+ * exist only where PV_TRACK_MUTANTS is defined to 1, in the library that tests/e2e/mutants_test.cc
+ * links: it shows that the writers' test notices every one of them. In the product mutated() is
+ * constant false and the code behind it is gone.
  */
 #pragma once
 

@@ -2,51 +2,55 @@
 /*
  * track_policy.h - when to pull, when to look, when to sleep
  *
- * What is true without us: a store into a page of the mount's mapping is either noticed (the page was
- * protected: the store faulted, the kernel marked the page dirty) or falls into a page that is marked
- * dirty already. A page stays marked until its bytes were sent in a WRITE, and is protected by the
- * sending. A page that is not in the page cache is asked for by a READ before anything can be stored
- * into it. So the page cache knows every store; the three states differ in how it is asked.
+ * What is true without us: a store into a page of the mount's mapping is either noticed (the page
+ * was protected: the store faulted, the kernel marked the page dirty) or falls into a page that is
+ * marked dirty already. A page stays marked until its bytes were sent in a WRITE, and is protected
+ * by the sending. A page that is not in the page cache is asked for by a READ before anything can
+ * be stored into it. So the page cache knows every store; the three states differ in how it is
+ * asked.
  *
  *   state   a harvest does                     a store costs its program    the daemon, per period
  *   IDLE    nothing (no timer is armed)        a READ, once                 nothing
  *   SPARSE  pull: protect, WRITE, wait         a fault per page and period  the dirty pages
  *   DENSE   look: compare mapping with frame   nothing                      a look at all pages
  *
- * Transitions. The state of the next harvest is chosen at the end of the one before; the first thing
- * in the new state IS that harvest, so no harvest is empty: each brings every store made before it.
+ * Transitions. The state of the next harvest is chosen at the end of the one before; the first
+ * thing in the new state IS that harvest, so no harvest is empty: each brings every store made
+ * before it.
  *
  *   IDLE -> SPARSE     when  a READ or WRITE came (it kicks)
  *                      what  pull
- *                      safe  nothing was cached, so who stores must READ first; the kick comes after
- *                            the request was received, so a harvest begins after it
+ *                      safe  nothing was cached, so who stores must READ first; the kick comes
+ *                            after the request was received, so a harvest begins after it
  *   SPARSE -> SPARSE   what  pull
- *                      safe  pull waits: what was dirty when it began is in the frame; later stores
- *                            fault and mark their page again
+ *                      safe  pull waits: what was dirty when it began is in the frame; later
+ *                            stores fault and mark their page again
  *   SPARSE -> DENSE    when  the page cache sent >= 1/dense_enter_divisor of the frame,
  *                            dense_enter_periods times in a row
  *                      what  map the file, look
- *                      safe  what the last pull sent is in the frame; everything after it is in the page
- *                            cache, which the look reads
+ *                      safe  what the last pull sent is in the frame; everything after it is in
+ *                            the page cache, which the look reads
  *   DENSE -> DENSE     what  look
  *                      safe  the look reads what stores wrote, whether their page is marked or not
- *   DENSE -> SPARSE    when  < 1/dense_leave_divisor of the frame differed, dense_leave_periods times
+ *   DENSE -> SPARSE    when  < 1/dense_leave_divisor of the frame differed, dense_leave_periods
+ *                            times
  *                      what  pull, unmap
- *                      safe  every page stored into since its last WRITE is still marked dirty: the pull
- *                            fetches all of them and protects them. A look here could only find
- *                            what the pull has brought, so there is none.
+ *                      safe  every page stored into since its last WRITE is still marked dirty:
+ *                            the pull fetches all of them and protects them. A look here could
+ *                            only find what the pull has brought, so there is none.
  *   SPARSE -> IDLE     when  quiet_periods without a page, a READ or a WRITE; or nobody has it open
- *                      what  pull; if it brought nothing: invalidate all pages, wait for write(2)s that
- *                            are under way, invalidate once more if there was one
- *                      safe  a page dirtied after the pull is sent by the invalidation before it is
- *                            dropped. A page dropped under a write(2) could be read back before
+ *                      what  pull; if it brought nothing: invalidate all pages, wait for
+ *                            write(2)s that are under way, invalidate once more if there was one
+ *                      safe  a page dirtied after the pull is sent by the invalidation before it
+ *                            is dropped. A page dropped under a write(2) could be read back before
  *                            its bytes arrived: hence once more.
  *
- * DENSE does not write-protect anything, so that a program drawing full frames runs at memory speed.
- * In IDLE the file has no page in the page cache: "a still screen costs no wakeup" and "the next access
- * is noticed" are the same fact.
+ * DENSE does not write-protect anything, so that a program drawing full frames runs at memory
+ * speed. In IDLE the file has no page in the page cache: "a still screen costs no wakeup" and "the
+ * next access is noticed" are the same fact.
  *
- * The class is pure: no clock, no I/O. Not thread-safe; the tracker calls it from one harvest at a time.
+ * The class is pure: no clock, no I/O. Not thread-safe; the tracker calls it from one harvest at a
+ * time.
  */
 #pragma once
 
@@ -61,15 +65,15 @@ enum class track_state : std::uint8_t { idle, sparse, dense };
 const char *track_state_name(track_state state);
 
 /*
- * The thresholds, with the command that measures each (build/bench/fuse_fb prints the table these were
- * read from; times of a 2-CPU guest, 1920x1080x32 = 2025 pages):
- *   a dirty page costs 1.7 us (fault, in the program) + 0.6 us (WRITE), a look 0.65 us per page of the
- *   frame whatever changed; so a look is cheaper from a quarter of the frame on.
+ * The thresholds, with the command that measures each (build/bench/fuse_fb prints the table these
+ * were read from; times of a 2-CPU guest, 1920x1080x32 = 2025 pages):
+ *   a dirty page costs 1.7 us (fault, in the program) + 0.6 us (WRITE), a look 0.65 us per page of
+ *   the frame whatever changed; so a look is cheaper from a quarter of the frame on.
  */
 struct track_tunables {
-	/* SPARSE -> DENSE: at least frame/dense_enter_divisor pages came from the cache in a period ... */
+	/* SPARSE -> DENSE: frame/dense_enter_divisor pages or more came from the cache ... */
 	unsigned dense_enter_divisor = 4;
-	/* ... this often in a row: one redraw of the screen is not a video. */
+	/* ... in each of this many periods in a row: one redraw of the screen is not a video. */
 	unsigned dense_enter_periods = 3;
 	/* DENSE -> SPARSE: fewer than frame/dense_leave_divisor pages differed in a look ... */
 	unsigned dense_leave_divisor = 8;

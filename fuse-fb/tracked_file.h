@@ -28,7 +28,8 @@ public:
 	virtual bool is_open() const = 0;
 
 	/*
-	 * Protects and sends every dirty page of [0, size); when it returns, the WRITEs were answered.
+	 * Protects and sends every dirty page of [0, size); when it returns, the WRITEs were
+	 * answered.
 	 * @wait false (a mutant): does not wait. Return: 0 or negative errno.
 	 */
 	virtual int pull(std::size_t size, bool wait) = 0;

@@ -158,9 +158,9 @@ bool tracker::go_idle(std::size_t size, track_observation &seen)
 			return false;
 		}
 		/*
-		 * A write(2) puts its bytes into the page cache and then sends them. If the pages were
-		 * dropped in between, somebody may have read them back from the storage before the
-		 * bytes arrived there: the page would be older than the storage for good.
+		 * A write(2) puts its bytes into the page cache and then sends them. If the pages
+		 * were dropped in between, somebody may have read them back from the storage before
+		 * the bytes arrived there: the page would be older than the storage for good.
 		 */
 		file_.wait_for_writers();
 		if (bytes_.stats().writes.load() == writes)
@@ -193,7 +193,10 @@ bool tracker::harvest()
 		if (const int error = file_.open()) {
 			const bool gone = error == -ENOENT || error == -ENOTCONN;
 
-			/* Removed, or unmounted: nobody new can get at it. Else (EMFILE, ...): try again. */
+			/*
+			 * Removed, or unmounted: nobody new can get at it. Else (EMFILE, ...): try
+			 * again.
+			 */
 			if (!gone)
 				complain("open the own mount", error);
 			move_to(gone ? track_state::idle : track_state::sparse);
@@ -216,7 +219,9 @@ bool tracker::harvest()
 	switch (wanted_) {
 	case track_state::idle:
 		if (from == track_state::idle) {
-			/* A flush: nothing is cached, unless a request is being served right now. */
+			/*
+			 * A flush: nothing is cached, unless a request is being served right now.
+			 */
 			if (file_.is_open())
 				seen.pages = pull(size);
 			break;

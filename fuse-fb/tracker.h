@@ -4,8 +4,8 @@
  *
  *      request threads                          the harvesting thread (one)
  *      READ, WRITE --note_access()--> kick --->  harvest(), once per period while not IDLE
- *                                                  SPARSE: pull ---> WRITEs ---> request threads ---> content
- *                                                  DENSE:  look --------------------------------> content
+ *                                                  SPARSE: pull -> WRITEs -> content
+ *                                                  DENSE:  look -----------> content
  *
  * States, transitions and why no store is lost: the table in track_policy.h.
  * I1: when harvest() returns, every store made before it was called is in the content's storage.
@@ -56,14 +56,14 @@ public:
 
 	/**
 	 * harvest - once per period
-	 * Return: true = call again in a period even if nobody kicks. May sleep; only one thread at a time
-	 * gets in. Not for request threads.
+	 * Return: true = call again in a period even if nobody kicks. May sleep; only one thread at
+	 * a time gets in. Not for request threads.
 	 */
 	bool harvest();
 
 	/*
-	 * A READ or WRITE came, or the last user went: before it is answered. Any thread, also request
-	 * threads; takes a lock only for as long as the kick takes.
+	 * A READ or WRITE came, or the last user went: before it is answered. Any thread, also
+	 * request threads; takes a lock only for as long as the kick takes.
 	 */
 	void note_access();
 

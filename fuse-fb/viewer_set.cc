@@ -18,7 +18,10 @@ namespace fuse_fb
 
 struct viewer_set::state {
 	pv_machine *machine;
-	/* Destroyed in the reverse order: the server lets go of the source, the source of the back end. */
+	/*
+	 * Destroyed in the reverse order: the server lets go of the source, the source of the back
+	 * end.
+	 */
 	std::shared_ptr<screen> shown;
 	std::unique_ptr<xenfb_source> source;
 	std::unique_ptr<vnc_server> vnc;

@@ -2,8 +2,8 @@
 /*
  * viewer_set.h - who looks at the screens: PNG files and VNC
  *
- * VNC shows one screen at a time: fb0 until an X server's screen appears, then the newest one; when that
- * goes, the newest that is left. Clients stay connected and see the size change.
+ * VNC shows one screen at a time: fb0 until an X server's screen appears, then the newest one; when
+ * that goes, the newest that is left. Clients stay connected and see the size change.
  * Called by the housekeeper and, at the start and the end, by the main thread.
  */
 #pragma once
@@ -33,7 +33,10 @@ public:
 	std::string address() const;
 	unsigned clients() const;
 
-	/* VNC clients see @s from now on; when it returns nothing of the one before is used. May be null. */
+	/*
+	 * VNC clients see @s from now on; when it returns nothing of the one before is used. May be
+	 * null.
+	 */
 	void show(const std::shared_ptr<screen> &s);
 
 	/* The picture of @s as a PNG file; empty when there is none. */

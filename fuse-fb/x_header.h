@@ -11,7 +11,10 @@
 namespace fuse_fb
 {
 
-/* absent: all zeros or too short, a file being made; invalid: with a reason; valid: with a geometry. */
+/*
+ * absent: all zeros or too short, a file being made; invalid: with a reason; valid: with a
+ * geometry.
+ */
 header_result read_xwd_header(std::span<const std::byte> bytes, std::size_t file_size);
 
 } // namespace fuse_fb

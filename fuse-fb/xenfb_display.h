@@ -5,8 +5,8 @@
  *      file's content --absorb--> frame of the front end --rectangles--> back end --> viewers
  *      deferred I/O  --harvest--> tracker
  *
- * The one place where a file of the mount meets the kernel side. Every thread that comes here must be
- * bound to the machine.
+ * The one place where a file of the mount meets the kernel side. Every thread that comes here must
+ * be bound to the machine.
  */
 #pragma once
 

@@ -178,7 +178,7 @@ def _try_x(children, mount, screens, log, number):
         command += ["-screen", str(screen), mode]
     server = children.start(command, pass_fds=[writer], stderr=log)
     os.close(writer)
-    # To the end of the line: it comes in two writes, and a server that cannot do the second one exits.
+    # To the end of the line: it comes in two writes, and a server whose second one fails exits.
     said = b""
     while not said.endswith(b"\n"):
         ready, _, _ = select.select([reader], [], [], DEADLINE)

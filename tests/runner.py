@@ -75,7 +75,7 @@ def count_script(name, status, timed_out, limit, output):
 
 
 def gtest_cases(report):
-    """(case, result, reason) of each case in a gtest XML file, or None when there is no whole one."""
+    """(case, result, reason) of each case in a gtest XML file; None when there is no whole one."""
     try:
         root = ElementTree.parse(report).getroot()
     except (OSError, ElementTree.ParseError):
@@ -92,7 +92,8 @@ def gtest_cases(report):
             elif skipped is not None or case.get("result") == "skipped":
                 text = skipped.get("message", "") if skipped is not None else ""
                 # gtest puts "file:line" on a line before the message.
-                lines = [x for x in text.splitlines() if x.strip() and not re.match(r"^\S+:\d+$", x)]
+                lines = [x for x in text.splitlines()
+                         if x.strip() and not re.match(r"^\S+:\d+$", x)]
                 cases.append((name, "skipped", " ".join(lines) or "it gave no reason"))
             else:
                 cases.append((name, "passed", ""))
@@ -102,13 +103,12 @@ def gtest_cases(report):
 def gtest_cases_of_output(output):
     """The same from what the program printed before it died, and the case it was in."""
     cases, running = [], None
-    for word, name in re.findall(r"\[(\s*RUN\s*|\s*OK\s*|\s*FAILED\s*|\s*SKIPPED\s*)\] (\w[\w/]*\.[\w/]+)",
-                                 output):
-        word = word.strip()
+    verdicts = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
+    for word, name in re.findall(r"\[\s*(RUN|OK|FAILED|SKIPPED)\s*\] (\w[\w/]*\.[\w/]+)", output):
         if word == "RUN":
             running = name
         elif name == running:
-            cases.append((name, {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[word], ""))
+            cases.append((name, verdicts[word], ""))
             running = None
     return cases, running
 
@@ -350,7 +350,8 @@ class Runner:
         limit = test["timeout"] * self.options.timeout_scale
         started = time.monotonic()
         with open(base + ".log", "wb") as log:
-            child = subprocess.Popen([sys.executable, __file__, "--supervise", str(limit), *command],
+            child = subprocess.Popen([sys.executable, __file__,
+                                      "--supervise", str(limit), *command],
                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                                      env=env, cwd=test["workdir"] or self.build, text=True,
                                      start_new_session=True)

@@ -56,7 +56,8 @@ setup_need()
 	missing=$(setup_missing "$@") || return 2
 	[ -n "$missing" ] || return 0
 	if ! command -v apt-get >/dev/null; then
-		echo "setup: missing: $missing; this is no Debian (no apt-get), install them by hand" >&2
+		echo "setup: missing: $missing; this is no Debian (no apt-get)," \
+			"install them by hand" >&2
 		return 1
 	fi
 	if [ "$(id -u)" -ne 0 ]; then
@@ -74,8 +75,9 @@ setup_need()
 	for attempt in 1 2 3; do
 		# The index is fetched only when an install without it has failed: it may be fresh.
 		if [ "$attempt" -gt 1 ] || ! ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1; then
-			"${as_root[@]}" apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 \
-				update >>"$log" 2>&1 </dev/null || sleep $((attempt * 3))
+			"${as_root[@]}" apt-get -q -o Acquire::Retries=3 \
+				-o DPkg::Lock::Timeout=300 update >>"$log" 2>&1 </dev/null ||
+				sleep $((attempt * 3))
 		fi
 		# shellcheck disable=SC2086 # a list of names
 		if "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \

@@ -2,10 +2,10 @@
 /*
  * bench.h - what the sections of bench/fuse_fb share
  *
- * Every figure is a ratio of two things measured in one run, in turns, by medians; where the target is
- * absolute (milliseconds, frames a second) the figure stands alone. A program that draws, a poller and the
- * daemon whose CPU is measured are processes of their own, started from this very binary or from
- * pvshim-fb, and end with this process.
+ * Every figure is a ratio of two things measured in one run, in turns, by medians; where the target
+ * is absolute (milliseconds, frames a second) the figure stands alone. A program that draws, a
+ * poller and the daemon whose CPU is measured are processes of their own, started from this very
+ * binary or from pvshim-fb, and end with this process.
  */
 #pragma once
 
@@ -120,7 +120,9 @@ private:
 	child process_;
 };
 
-/* ---- programs that draw (and one that looks), as processes: main() --child NAME FILE ARGS... ---- */
+/*
+ * ---- programs that draw (and one that looks), as processes: main() --child NAME FILE ARGS... ----
+ */
 
 int child_main(int argc, char **argv);
 

@@ -2,10 +2,11 @@
 /*
  * inside.cc - the sections that look at the back end's copy
  *
- * Here the daemon runs in this process, so that a viewer of ours can note when a pixel is in the copy. The
- * programs that draw are other processes (motion) or a thread with a mapping of the mount (the rest):
+ * Here the daemon runs in this process, so that a viewer of ours can note when a pixel is in the
+ * copy. The programs that draw are other processes (motion) or a thread with a mapping of the mount
+ * (the rest):
  *
- *      store -> page cache -> harvest -> frame -> ring -> back end -> sink: update -> viewer locks the copy
+ *      store -> page cache -> harvest -> frame -> ring -> back end -> sink -> viewer locks the copy
  */
 #include <condition_variable>
 #include <cstdio>

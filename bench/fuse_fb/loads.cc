@@ -4,10 +4,10 @@
  *
  * Each maps FILE and works for SECONDS (or until SIGTERM where it says for ever):
  *   memset FILE SECONDS	as fast as it can; prints bytes a second
- *   frames FILE SECONDS	a new full frame every 1/60 s; prints the median microseconds of drawing one
+ *   frames FILE SECONDS	a new full frame every 1/60 s; prints the median us a frame
  *   still FILE			maps, touches, does nothing
  *   clock FILE			200x200 pixels once a second
- *   scroll FILE		a terminal of 80x24 characters of 8x16 scrolls by a line, 20 times a second
+ *   scroll FILE		80x24 characters of 8x16 scroll by a line, 20 times a second
  *   motion FILE		frames, for ever
  *   poll FILE			the plain way to watch a frame: see poll()
  */
@@ -145,10 +145,10 @@ int draw_frames(const mapping &frame, double seconds)
 }
 
 /*
- * The poller does pvshim-fb's job the plain way: 60 times a second it compares the frame line by line with
- * its copy, finds in each line that differs where the difference begins and ends, copies that, and lets a
- * line's extent grow the rectangle of the line above when they overlap. It works out less than pvshim-fb: it
- * tells nobody.
+ * The poller does pvshim-fb's job the plain way: 60 times a second it compares the frame line by
+ * line with its copy, finds in each line that differs where the difference begins and ends, copies
+ * that, and lets a line's extent grow the rectangle of the line above when they overlap. It works
+ * out less than pvshim-fb: it tells nobody.
  */
 [[noreturn]] void poll(const mapping &frame)
 {

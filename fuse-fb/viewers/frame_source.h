@@ -7,7 +7,8 @@
  *         | listener: changed, resized   rectangles
  *      VNC server, PNG
  *
- * I1: between lock() and unlock() neither pixels nor geometry change. One user at a time; keep it short.
+ * I1: between lock() and unlock() neither pixels nor geometry change. One user at a time; keep it
+ *     short.
  * I2: changed() is called after the pixels can be seen by the next lock().
  * I3: rectangles are within the geometry of some frame that was, not surely of the one that is: who
  *     uses them clips.
@@ -43,7 +44,10 @@ struct frame {
 class frame_source
 {
 public:
-	/* Called from any thread; must be quick, must not lock the source nor add or remove listeners. */
+	/*
+	 * Called from any thread; must be quick, must not lock the source nor add or remove
+	 * listeners.
+	 */
 	class listener
 	{
 	public:

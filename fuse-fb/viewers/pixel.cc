@@ -10,7 +10,10 @@
 namespace fuse_fb
 {
 
-/* The bits of @mask in @pixel, stretched to 8 bits. A mask with holes counts from its lowest to its highest bit. */
+/*
+ * The bits of @mask in @pixel, stretched to 8 bits. A mask with holes counts from its lowest to its
+ * highest bit.
+ */
 static std::uint32_t channel(std::uint32_t pixel, std::uint32_t mask)
 {
 	if (mask == 0)

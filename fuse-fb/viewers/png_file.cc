@@ -2,8 +2,8 @@
 /*
  * viewers/png_file.cc - a picture as a PNG file; see png_file.h
  *
- * libpng reports errors by longjmp, which must not skip destructors: everything that has one lives in
- * png_encode(), and write_png() between setjmp and longjmp touches only what it is given.
+ * libpng reports errors by longjmp, which must not skip destructors: everything that has one lives
+ * in png_encode(), and write_png() between setjmp and longjmp touches only what it is given.
  */
 #include "viewers/png_file.h"
 

@@ -14,7 +14,9 @@
 namespace fuse_fb
 {
 
-/* The file's bytes; empty and a reason in *@error when libpng gives up. May throw std::bad_alloc. */
+/*
+ * The file's bytes; empty and a reason in *@error when libpng gives up. May throw std::bad_alloc.
+ */
 std::vector<std::byte> png_encode(const frame &picture, std::string *error);
 
 /* As above; empty when @source has no picture. The source is locked for a copy only. */

@@ -2,8 +2,8 @@
 /*
  * viewers/rect_set.h - what is to be drawn anew, in a few rectangles
  *
- * I1: every pixel added is in some rectangle until take(). Rectangles may overlap and may cover more
- *     than was added, so that there are never more than `most`.
+ * I1: every pixel added is in some rectangle until take(). Rectangles may overlap and may cover
+ *     more than was added, so that there are never more than `most`.
  * No lock: each user has its own under its own lock.
  */
 #pragma once

@@ -21,7 +21,9 @@
 namespace fuse_fb
 {
 
-/* libvncserver's own layout has red lowest; most viewers ask for red highest, which then is a copy. */
+/*
+ * libvncserver's own layout has red lowest; most viewers ask for red highest, which then is a copy.
+ */
 static void set_server_format(rfbScreenInfoPtr screen)
 {
 	screen->serverFormat.redShift = 16;
@@ -172,7 +174,10 @@ void vnc_client::serve()
 			return;
 		if (fds[1].revents && !take_over())
 			return;
-		/* Reads one message, sends what is due. Drops the client when it is gone or talks nonsense. */
+		/*
+		 * Reads one message, sends what is due. Drops the client when it is gone or talks
+		 * nonsense.
+		 */
 		rfbProcessEvents(screen_, 0);
 	}
 }
@@ -197,7 +202,10 @@ void vnc_client::run()
 	}
 	rfbScreenCleanup(screen_);
 	screen_ = nullptr;
-	/* Whether libvncserver closed the connection or never got so far: the other end must notice. */
+	/*
+	 * Whether libvncserver closed the connection or never got so far: the other end must
+	 * notice.
+	 */
 	shutdown(own_fd_, SHUT_RDWR);
 	done_ = true;
 	gone_();

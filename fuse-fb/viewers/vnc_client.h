@@ -2,13 +2,15 @@
 /*
  * viewers/vnc_client.h - one VNC client, its thread and its libvncserver
  *
- * libvncserver keeps a screen with a list of clients and may wait for any of them. Here every client has
- * a screen of its own which only its thread touches: so nothing in there needs locks, and waiting for a
- * client hurts that client only. The screens share the canvas, which the painter may change while it is
- * being sent; the rectangle that follows such a change brings the pixels again.
+ * libvncserver keeps a screen with a list of clients and may wait for any of them. Here every
+ * client has a screen of its own which only its thread touches: so nothing in there needs locks,
+ * and waiting for a client hurts that client only. The screens share the canvas, which the painter
+ * may change while it is being sent; the rectangle that follows such a change brings the pixels
+ * again.
  *
- * Life: the painter makes it; the thread ends when the client goes, breaks the protocol, stays silent at
- * the handshake, or after hang_up(); the painter sees done() and destroys it, which joins.
+ * Life: the painter makes it; the thread ends when the client goes, breaks the protocol, stays
+ * silent at the handshake, or after hang_up(); the painter sees done() and destroys it, which
+ * joins.
  * Locks: lock_ (what the painter left for the thread: rectangles, the canvas to change to).
  */
 #pragma once
@@ -33,8 +35,8 @@ class vnc_client
 {
 public:
 	/*
-	 * Takes @fd over, also when it throws. @gone is called at the end of the thread. Painter only (what
-	 * libvncserver sets up for the whole program is set up by one thread).
+	 * Takes @fd over, also when it throws. @gone is called at the end of the thread. Painter
+	 * only (what libvncserver sets up for the whole program is set up by one thread).
 	 */
 	vnc_client(int fd, const std::string &title, std::shared_ptr<vnc_canvas> canvas,
 		   int handshake_ms, std::function<void()> gone);

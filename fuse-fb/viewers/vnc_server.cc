@@ -41,7 +41,9 @@ void vnc_server::listen_on(const std::string &host, std::uint16_t port)
 	if (const int e = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list))
 		throw vnc_error("cannot listen for VNC at " + wanted + ": " + gai_strerror(e) +
 				"; give an address of this machine, for example 127.0.0.1:5900");
-	/* One address, the first: what was asked for, not one more that happens to share the name. */
+	/*
+	 * One address, the first: what was asked for, not one more that happens to share the name.
+	 */
 	const int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const int one = 1;
 	int error = 0;
@@ -247,7 +249,9 @@ void vnc_server::paint()
 		const std::uint32_t height = fits ? f.height : blank_height;
 		bool all;
 		{
-			/* After lock(): rectangles taken here are of pixels that the frame holds. */
+			/*
+			 * After lock(): rectangles taken here are of pixels that the frame holds.
+			 */
 			std::lock_guard pending(pending_lock_);
 
 			all = pending_all_;

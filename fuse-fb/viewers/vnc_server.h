@@ -9,16 +9,17 @@
  *                                                          | rectangles, wake
  *               client <--socket-- client's thread <-------'    (vnc_client.h; libvncserver)
  *
- * I1: while nothing changes every thread sleeps without a deadline; while nobody is connected nothing is
- *     converted, and there is no canvas.
- * I2: a client is served by a thread of its own: one that does not read stops that thread and nothing
- *     else. Neither painter nor source ever wait for a client.
- * I3: a canvas has one size for its whole life; a new size is a new canvas, and a client's thread keeps
- *     the old one until it has changed over.
+ * I1: while nothing changes every thread sleeps without a deadline; while nobody is connected
+ *     nothing is converted, and there is no canvas.
+ * I2: a client is served by a thread of its own: one that does not read stops that thread and
+ *     nothing else. Neither painter nor source ever wait for a client.
+ * I3: a canvas has one size for its whole life; a new size is a new canvas, and a client's thread
+ *     keeps the old one until it has changed over.
  * I4: at most clients_most clients; one that has not shaken hands in time is dropped.
- * Clients look only: what they type and point at is ignored. There is no password, so by default the
- * server is given a loopback address.
- * Locks: source_lock_ (mutex: source_ and its use by the painter) -> clients_lock_ (the list, the canvas)
+ * Clients look only: what they type and point at is ignored. There is no password, so by default
+ * the server is given a loopback address.
+ * Locks: source_lock_ (mutex: source_ and its use by the painter) -> clients_lock_ (the list, the
+ * canvas)
  *     -> a client's own. pending_lock_ is innermost: what changed(), called by the source, adds to.
  */
 #pragma once
@@ -62,8 +63,8 @@ public:
 	static constexpr std::uint32_t side_most = 16384;
 
 	/*
-	 * Listens from now on; @host: an address or name, port 0: any that is free. @in_thread wraps what
-	 * the painter does (it is the thread that locks the source). Throws vnc_error.
+	 * Listens from now on; @host: an address or name, port 0: any that is free. @in_thread
+	 * wraps what the painter does (it is the thread that locks the source). Throws vnc_error.
 	 */
 	vnc_server(const std::string &host, std::uint16_t port, std::string title,
 		   std::function<void(const std::function<void()> &)> in_thread = {},
@@ -78,7 +79,10 @@ public:
 	std::uint16_t port() const { return port_; }
 	unsigned clients() const { return clients_count_; }
 
-	/* Shows @source from now on; null: a black screen. When it returns the one before is not used. */
+	/*
+	 * Shows @source from now on; null: a black screen. When it returns the one before is not
+	 * used.
+	 */
 	void show(frame_source *source);
 
 private:

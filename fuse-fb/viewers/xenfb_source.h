@@ -5,8 +5,8 @@
  *      event thread --update, resize--> sink --> listeners
  *      viewer       --lock-----------> the copy (xenfb_back_lock_copy)
  *
- * The back end knows how many bits a pixel has, not what they mean: that comes from who made the screen,
- * and holds while the number of bits does.
+ * The back end knows how many bits a pixel has, not what they mean: that comes from who made the
+ * screen, and holds while the number of bits does.
  * Whoever calls anything here is bound to the machine, and the back end outlives the source.
  * Locks: the back end's sink_lock -> listeners_lock_ -> the listener's own.
  */

@@ -41,7 +41,10 @@ __attribute__((format(printf, 1, 2))) static xwd_result invalid(const char *form
 	return r;
 }
 
-/* Colours say which pixel they are for; those for no pixel of 8 bits, and those cut off, are left out. */
+/*
+ * Colours say which pixel they are for; those for no pixel of 8 bits, and those cut off, are left
+ * out.
+ */
 static void read_palette(const xwd_words &w, std::span<const std::byte> bytes, pixel_format *f)
 {
 	for (std::size_t i = 0; i < std::min<std::size_t>(w.ncolors, f->palette.size()); i++) {

@@ -59,8 +59,8 @@ struct xwd_result {
 xwd_result xwd_parse(std::span<const std::byte> bytes, std::uint64_t file_size);
 
 /*
- * How many bytes of the pictures differ; pixels only, padding of lines does not count, nor bits of a
- * pixel that mean nothing (the top byte of depth 24 in 32 bits). ~0: different sizes or formats.
+ * How many bytes of the pictures differ; pixels only, padding of lines does not count, nor bits of
+ * a pixel that mean nothing (the top byte of depth 24 in 32 bits). ~0: different sizes or formats.
  */
 std::uint64_t xwd_differing_bytes(const frame &a, const frame &b);
 

@@ -202,8 +202,9 @@ TEST(bad_input, a_user_mounts_through_fusermount3)
 	ASSERT_EQ(chown(dir.path().c_str(), nobody, nobody), 0);
 
 	/*
-	 * In a mount namespace of its own, where everybody may open /dev/fuse, as on a usual Debian. What is
-	 * said there comes out; the mount is seen from inside only and goes with the namespace.
+	 * In a mount namespace of its own, where everybody may open /dev/fuse, as on a usual
+	 * Debian. What is said there comes out; the mount is seen from inside only and goes with
+	 * the namespace.
 	 */
 	const std::string script = R"(
 		set -e

@@ -2,11 +2,13 @@
 /*
  * helper_main.cc - the processes that the end-to-end tests start
  *
- *   e2e_helper write FILE INDEX SEED    writer INDEX of the writers' test; shared memory on descriptor 3
- *   e2e_helper reap MOUNTPOINT          waits for the end of descriptor 3 (a pipe), then unmounts and
- *                                       removes what a crashed test has left
- *   e2e_helper draw FILE SECONDS        maps FILE, stores into random pages for so long, then prints
- *                                       a checksum of what it stored, and keeps the mapping until stdin ends
+ *   e2e_helper write FILE INDEX SEED    writer INDEX of the writers' test; shared memory on
+ *                                       descriptor 3
+ *   e2e_helper reap MOUNTPOINT          waits for the end of descriptor 3 (a pipe), then unmounts
+ *                                       and removes what a crashed test has left
+ *   e2e_helper draw FILE SECONDS        maps FILE, stores into random pages for so long, then
+ *                                       prints a checksum of what it stored, and keeps the mapping
+ *                                       until stdin ends
  * Every helper dies with the process that started it.
  */
 #include <cerrno>

@@ -2,8 +2,9 @@
 /*
  * mutants_test.cc - the writers' test notices every step of the tracker that is left out
  *
- * Linked with the library that has the switch (fuse-fb/track_mutant.h). A mutant is caught at the first
- * violation, usually within a second or two; the limit is for hosts that are busy with something else.
+ * Linked with the library that has the switch (fuse-fb/track_mutant.h). A mutant is caught at the
+ * first violation, usually within a second or two; the limit is for hosts that are busy with
+ * something else.
  */
 #include <gtest/gtest.h>
 

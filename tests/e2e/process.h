@@ -2,8 +2,8 @@
 /*
  * process.h - processes and mount points of the end-to-end tests, which go whatever happens
  *
- * A child is killed and waited for by its destructor. A mount_dir is a new directory; a reaper process
- * unmounts and removes it even when the test is killed.
+ * A child is killed and waited for by its destructor. A mount_dir is a new directory; a reaper
+ * process unmounts and removes it even when the test is killed.
  */
 #pragma once
 

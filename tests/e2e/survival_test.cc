@@ -85,7 +85,9 @@ TEST(survival, killed_daemon_is_replaced_on_the_same_mount_point)
 		auto d = std::make_unique<running_daemon>(dir);
 		child c = drawer(dir, "600");
 
-		/* Anywhere: between two periods, or in a pull, which then waits for a dead daemon. */
+		/*
+		 * Anywhere: between two periods, or in a pull, which then waits for a dead daemon.
+		 */
 		let_pass(0.1 + 0.03 * round);
 		d->process().signal(SIGKILL);
 

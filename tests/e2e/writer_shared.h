@@ -4,14 +4,14 @@
  *
  *      memory of its own (not the file under test), one word for each word of the file:
  *
- *      file    | block 0 | block 1 | block 2 | block 0 ...    | page of w0 | page of w1 | page of w2 ...
- *                 w0        w1        w2        w0               the last whole_pages pages
- *              64 bytes each, owned in turn                     written whole
+ *      file    | block 0 | block 1 | block 2 | block 0 ...   | page of w0 | page of w1 | ...
+ *                 w0        w1        w2        w0              the last whole_pages pages
+ *              64 bytes each, owned in turn                    written whole
  *
- * A writer stores a word into the file, then into the oracle. Every word has one owner, so the oracle
- * is what the file must hold as soon as all owners have stopped.
- * O1: before each operation its words are noted as the intent. A writer that is killed in the middle
- *     leaves words which may hold the old or the new value, and only those.
+ * A writer stores a word into the file, then into the oracle. Every word has one owner, so the
+ * oracle is what the file must hold as soon as all owners have stopped.
+ * O1: before each operation its words are noted as the intent. A writer that is killed in the
+ *     middle leaves words which may hold the old or the new value, and only those.
  * O2: a writer stops between two operations, and says so, when stop_epoch changed.
  */
 #pragma once

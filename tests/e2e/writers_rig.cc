@@ -171,7 +171,9 @@ void rig::kill_one()
 	result_.kills++;
 }
 
-/* What the killed writer had begun may have happened or not; @now tells. Then it is started again. */
+/*
+ * What the killed writer had begun may have happened or not; @now tells. Then it is started again.
+ */
 bool rig::settle_intents(const std::uint32_t *now)
 {
 	writer_slot &slot = shared_->slots[writers - 1];
@@ -226,8 +228,8 @@ bool rig::check_flush()
 }
 
 /*
- * Checks so close to each other that most harvests are theirs: then a transition is likely to happen in
- * one of them, with stores just before it.
+ * Checks so close to each other that most harvests are theirs: then a transition is likely to
+ * happen in one of them, with stores just before it.
  */
 bool rig::burst()
 {

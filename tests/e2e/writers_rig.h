@@ -2,18 +2,21 @@
 /*
  * writers_rig.h - real writers against the tracker, with an oracle
  *
- *      writer processes --stores, write(2)--> mmap of MNT/fb0 --> daemon (in this process) --> back end's copy
- *             \--the same--> oracle (shared memory)                                                |
- *                                \------------------- compared, word by word ----------------------/
+ *      writer processes --stores, write(2)--> mmap of MNT/fb0 --> daemon (in this process)
+ *             |                                                       |
+ *             the same                                          back end's copy
+ *             v                                                       |
+ *      oracle (shared memory) <-------- compared, word by word -------+
+ *
  *      guest threads  --stores--> userfaultfd mapping of a second framebuffer, the same way
  *
- * The load changes between dense, sparse and still all the time, one writer is killed and started again.
- * Two checks, at random moments, with all writers stopped between two operations:
- *   flush   after a flush the copy is the oracle, at once: a harvest brings every store made before it,
- *           in whatever transition it happens to be
- *   settle  without a flush the copy becomes the oracle and the tracker falls asleep: whatever notices
- *           a store has noticed it (the kernel itself would send a forgotten page after 30 s:
- *           the limit is below that)
+ * The load changes between dense, sparse and still all the time, one writer is killed and started
+ * again. Two checks, at random moments, with all writers stopped between two operations:
+ *   flush   after a flush the copy is the oracle, at once: a harvest brings every store made
+ *           before it, in whatever transition it happens to be
+ *   settle  without a flush the copy becomes the oracle and the tracker falls asleep: whatever
+ *           notices a store has noticed it (the kernel itself would send a forgotten page after
+ *           30 s: the limit is below that)
  * The rig stops at the first violation and says which.
  */
 #pragma once

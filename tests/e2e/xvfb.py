@@ -4,7 +4,8 @@
 
   xvfb.py DAEMON CASE      a case of CASES below
 
-What the back end holds is seen through NAME.png and over VNC; what is right is what `xwd -root` says
+What the back end holds is seen through NAME.png and over VNC; what is right is what `xwd -root`
+says
 of the X server. Both are read by fuse-fb/pictures.py, which shares no code with pvshim-fb.
 """
 import os
@@ -99,7 +100,8 @@ class Viewer:
         self.read(16)
         self.name = self.read(struct.unpack(">I", self.read(4))[0]).decode()
         # 32 bits a pixel, little endian, red in bits 16 to 23.
-        self.socket.sendall(struct.pack(">B3xBBBBHHHBBB3x", 0, 32, 24, 0, 1, 255, 255, 255, 16, 8, 0))
+        self.socket.sendall(struct.pack(">B3xBBBBHHHBBB3x", 0, 32, 24, 0, 1,
+                                        255, 255, 255, 16, 8, 0))
         self.socket.sendall(struct.pack(">BxHi", 2, 1, 0))
         self.rows = [bytearray(3 * self.width) for _ in range(self.height)]
         self.rectangles = 0

@@ -21,8 +21,8 @@ FLAGS = ["-fsyntax-only", "-Wthread-safety", "-Werror", "-Wno-unused-command-lin
          "-fno-color-diagnostics"]
 ROOMS = lint.KERNEL_SIDE + ("fuse-fb/", "bench/", "tests/")
 # g++'s own flags and everything about output files.
-DROP = re.compile(r"^(-c|-fdiagnostics-color.*|-MD|-MQ|-MF|-o|-g\d?|-O\d|-D_GLIBCXX_ASSERTIONS|-fsanitize=.*|-fpch.*"
-                  r"|-Winvalid-pch|-fno-fat-.*)$")
+DROP = re.compile(r"^(-c|-fdiagnostics-color.*|-MD|-MQ|-MF|-o|-g\d?|-O\d|-D_GLIBCXX_ASSERTIONS"
+                  r"|-fsanitize=.*|-fpch.*|-Winvalid-pch|-fno-fat-.*)$")
 
 
 def arguments_of(arguments, source):

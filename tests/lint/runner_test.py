@@ -120,7 +120,8 @@ class Counting(unittest.TestCase):
 
 class Supervising(unittest.TestCase):
     def supervise(self, limit, *command):
-        done = subprocess.run([sys.executable, runner.__file__, "--supervise", str(limit), *command],
+        done = subprocess.run([sys.executable, runner.__file__,
+                               "--supervise", str(limit), *command],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                               check=True)
         return json.loads(done.stdout), done.stderr
@@ -147,7 +148,8 @@ class Supervising(unittest.TestCase):
         self.assertLess(time.monotonic() - started, 50)
 
     def test_a_daemon_left_behind_is_killed(self):
-        end, output = self.supervise(60, "sh", "-c", "setsid sh -c 'echo $$; exec sleep 1000 2>/dev/null >&2' &")
+        end, output = self.supervise(60, "sh", "-c", (
+            "setsid sh -c 'echo $$; exec sleep 1000 2>/dev/null >&2' &"))
         self.assertIn("sleep", end["left"])
         self.assertRaises(ProcessLookupError, os.kill, int(output), 0)
 

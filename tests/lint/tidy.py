@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""clang-tidy with the few checks of .clang-tidy, on the product's sources as threads compile them."""
+"""clang-tidy with the few checks of .clang-tidy, on the product's sources, the threads' form."""
 import os
 import re
 import subprocess
@@ -42,7 +42,8 @@ def check(tree):
 
 def self_test():
     bad = {
-        "bugprone-use-after-move": "#include <string>\n#include <utility>\nstd::string g(std::string);\n"
+        "bugprone-use-after-move": "#include <string>\n#include <utility>\n"
+                                   "std::string g(std::string);\n"
                                    "unsigned long f(std::string s)\n"
                                    "{\n\tg(std::move(s));\n\treturn s.size();\n}\n",
         "misc-redundant-expression": "bool f(int a) { return a == a; }\n",

@@ -12,8 +12,9 @@ import lint
 PATTERNS = [
     (r"(?<![\w.}$*-])/(work|root|home|Users|mnt/data)/\w", "the path of one machine"),
     (r"\.\./shared\b", "the path of one machine"),
-    (r"\b(ghcr|quay|docker|gcr)[.]io\b|\b(pypi|npmjs|crates)[.](org|com|io)\b|\b(registry|mirror)s?[.]\w+"
-     r"[.](com|org|net|io)\b|\bproxy[.]golang\b|\bdeb[.]debian[.]org\b", "the host of a registry"),
+    (r"\b(ghcr|quay|docker|gcr)[.]io\b|\b(pypi|npmjs|crates)[.](org|com|io)\b"
+     r"|\b(registry|mirror)s?[.]\w+[.](com|org|net|io)\b"
+     r"|\bproxy[.]golang\b|\bdeb[.]debian[.]org\b", "the host of a registry"),
     (r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b", "something undone"),
     (r"(?i)\bnot (yet )?imple" r"mented\b", "something undone"),
     (r"(?i)\bst" r"ub(s|bed)?\b", "a promise of something undone"),

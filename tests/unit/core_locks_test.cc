@@ -18,7 +18,9 @@ constexpr int nr_threads = 4, nr_rounds = 20000;
 class Locks : public machine_test
 {
 protected:
-	/* Two plain counters that a lock keeps equal: a second holder sees or makes a difference. */
+	/*
+	 * Two plain counters that a lock keeps equal: a second holder sees or makes a difference.
+	 */
 	long first = 0, second = 0;
 
 	void bump()
@@ -210,7 +212,10 @@ static void downgrade_lets_readers_in() __no_thread_safety_analysis
 	init_rwsem(&sem);
 	down_write(&sem);
 	test_thread reader([&] { guard(rwsem_read)(&sem); });
-	/* Until the reader has announced itself, and time for it to fall asleep, most of the rounds. */
+	/*
+	 * Until the reader has announced itself, and time for it to fall asleep, most of the
+	 * rounds.
+	 */
 	while (!(READ_ONCE(sem.word) & (1u << 30)))
 		yield();
 	for (int i = 0; i < 20; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuse_content_test.cc - bytes of a file arrive in any order of threads and end in the order of requests
+ * fuse_content_test.cc - bytes of a file arrive in any order of threads and end in the order of
+ * requests
  */
 #include <gtest/gtest.h>
 
@@ -217,7 +218,9 @@ TEST(fuse_content, parallel_writers_end_with_the_newest_page)
 	std::atomic<std::uint64_t> tickets{0};
 	std::vector<std::thread> all;
 
-	/* Every page a thread writes is named by its ticket, so the newest wins whoever comes last. */
+	/*
+	 * Every page a thread writes is named by its ticket, so the newest wins whoever comes last.
+	 */
 	for (int t = 0; t < threads; t++)
 		all.emplace_back([&] {
 			std::vector<std::uint64_t> page(page_bytes / 8);

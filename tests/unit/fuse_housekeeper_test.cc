@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuse_housekeeper_test.cc - jobs run in order, paces run while they ask for it, and then not at all
+ * fuse_housekeeper_test.cc - jobs run in order, paces run while they ask for it, and then not at
+ * all
  */
 #include <gtest/gtest.h>
 

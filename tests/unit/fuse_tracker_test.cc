@@ -3,9 +3,9 @@
  * fuse_tracker_test.cc - the tracker on a model of the host kernel's page cache
  *
  * The model keeps the facts the table of track_policy.h stands on: a page is absent, clean
- * (protected) or dirty; the first store into an absent page is a READ, into a clean page marks it; a pull
- * sends the marked pages and protects them; an invalidation sends and drops. No kernel, no time: the
- * test decides when a harvest happens, so every order can be had.
+ * (protected) or dirty; the first store into an absent page is a READ, into a clean page marks it;
+ * a pull sends the marked pages and protects them; an invalidation sends and drops. No kernel, no
+ * time: the test decides when a harvest happens, so every order can be had.
  */
 #include <gtest/gtest.h>
 
@@ -297,8 +297,8 @@ TEST(fuse_tracker, write_under_way_during_the_invalidation_sets_off_another)
 	w.kernel.store(0, 'a');
 	w.tick();
 	/*
-	 * write(2) has put "W" into the page cache and waits; the pages are dropped, somebody reads the
-	 * page back (old), and only then the WRITE is served.
+	 * write(2) has put "W" into the page cache and waits; the pages are dropped, somebody reads
+	 * the page back (old), and only then the WRITE is served.
 	 */
 	w.kernel.on_invalidate = [&] { invalidations++; };
 	bool once = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The VNC server against a small client: what the source holds arrives, of a change only the change;
- * nobody can stop the others; nothing runs while nothing happens.
+ * The VNC server against a small client: what the source holds arrives, of a change only the
+ * change; nobody can stop the others; nothing runs while nothing happens.
  */
 #include <gtest/gtest.h>
 
@@ -237,8 +237,9 @@ static std::uint64_t others_switches()
 }
 
 /*
- * With a client that waits for a change which does not come, its thread and the painter sleep. A period
- * of 5 ms or so between polls would be seen in the time the two must take to settle and stay.
+ * With a client that waits for a change which does not come, its thread and the painter sleep. A
+ * period of 5 ms or so between polls would be seen in the time the two must take to settle and
+ * stay.
  */
 TEST_F(viewers_vnc, a_still_picture_wakes_nobody)
 {

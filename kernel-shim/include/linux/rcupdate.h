@@ -8,8 +8,9 @@
  *	rcu_read_unlock();
  *
  * KSHIM: in the threads build this is liburcu's memb flavour, hidden in core/rcu.cc; a thread is
- * registered at its first rcu_read_lock(). A reader must not sleep for something that waits for a grace period.
- * Callbacks of call_rcu() run in a kthread of the machine; it sleeps while there are none.
+ * registered at its first rcu_read_lock(). A reader must not sleep for something that waits for a
+ * grace period. Callbacks of call_rcu() run in a kthread of the machine; it sleeps while there are
+ * none.
  */
 #ifndef KSHIM_LINUX_RCUPDATE_H
 #define KSHIM_LINUX_RCUPDATE_H

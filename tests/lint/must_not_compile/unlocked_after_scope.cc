@@ -13,8 +13,7 @@ int queue_take(struct queue *q)
 {
 	int length = 0;
 
-	scoped_guard(spinlock, &q->lock)
-	{
+	scoped_guard (spinlock, &q->lock) {
 		length = --q->length;
 	}
 #ifndef PVSHIM_RIGHT

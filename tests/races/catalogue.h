@@ -2,15 +2,15 @@
 /*
  * catalogue.h - every scenario and every mutant, by name
  *
- *	defio_subsystem()  xenfb_subsystem()  core_subsystem()  ...     a file each, *_scenarios.cc
+ *	core_subsystem()   defio_subsystem()   ...	a file each, *_scenarios.cc
  *	        \                |                 /
  *	         race_catalogue(): list of subsystems
  *	        /                                  \
  *	pvshim-race list, run, replay, kill-matrix   catalogue_test: holds, is killed, replays
  *
  * To add a system: write x_scenarios.cc with `race_subsystem x_subsystem()`, declare it here, name
- * it in race_catalogue(). A scenario must hold with no mutant, exhausted at its bound; a mutant must
- * be killed by the scenarios it names.
+ * it in race_catalogue(). A scenario must hold with no mutant, exhausted at its bound; a mutant
+ * must be killed by the scenario it names.
  */
 #ifndef TESTS_RACES_CATALOGUE_H
 #define TESTS_RACES_CATALOGUE_H
@@ -48,7 +48,6 @@ struct race_subsystem {
 
 race_subsystem core_subsystem();
 race_subsystem defio_subsystem();
-race_subsystem xenfb_subsystem();
 
 /* All of them. */
 std::vector<race_subsystem> race_catalogue();

@@ -2,15 +2,9 @@
 /*
  * Deferred I/O against its history: programs that store through their mapping, and the worker
  * that protects, copies and tells the driver, in every order within the bound.
- *
- *	defio_nopage_zap	the first xenfb: a fault was recorded, the PTE installed later; a
- *				worker between the two zaps nothing and forgets the record
- *	defio_no_page_lock	the worker protects without waiting for a fault in progress
- *	defio_clear_before_protect  it reads first and protects afterwards
- *	defio_cancel_on_close	the last image is cancelled with the work
  */
+#include "catalogue.h"
 #include "defio_world.h"
-#include "races.h"
 
 #include <linux/delay.h>
 
@@ -147,84 +141,86 @@ void check_unplugged(void *p)
 	explore_expect(store_fails(w, 0, 0, 9), "a store succeeds after the device is gone");
 }
 
-const explore_scenario one_program = scenario("defio", {{"program", draw}});
-const explore_scenario one_page = scenario("defio_one_page", {{"program", draw_on_one_page}});
-const explore_scenario two_threads =
-	scenario("defio_two_threads", {{"program", draw_once}, {"thread 2", draw_once_too}});
-const explore_scenario fsync_alone = scenario("defio_fsync", {{"syncer", draw_and_sync}});
-const explore_scenario fsync_beside =
-	scenario("defio_fsync_beside", {{"program", draw_once}, {"syncer", draw_and_sync}});
-const explore_scenario last_image =
-	scenario("defio_exit", {{"program", draw_and_exit}}, check_last_image);
-const explore_scenario hot_unplug =
-	scenario("defio_unplug", {{"program", draw_if_there}, {"driver", unplug}}, check_unplugged);
-
-TEST(defio, every_store_is_shown_in_the_end)
-{
-	expect_holds(one_program, 2);
-	expect_holds(two_threads, 2);
-}
-
-TEST(defio, fsync_waits_until_the_own_stores_are_shown)
-{
-	expect_holds(fsync_alone, 2);
-	expect_holds(fsync_beside, 1);
-}
-
-TEST(defio, last_image_of_a_program_that_ends_is_shown)
-{
-	expect_holds(last_image, 2);
-}
-
-TEST(defio, device_goes_away_under_a_program_that_draws)
-{
-	expect_holds(hot_unplug, 2);
-}
-
-TEST(defio, nopage_and_zap_lose_an_update)
-{
-	expect_killed(one_program, "defio_nopage_zap", 2, "lost update");
-}
-
-TEST(defio, protecting_without_the_page_lock_loses_an_update)
-{
-	expect_killed(one_program, "defio_no_page_lock", 2, "lost update");
-}
-
-TEST(defio, reading_before_protecting_loses_an_update)
-{
-	expect_killed(one_program, "defio_clear_before_protect", 2, "lost update");
-}
-
-TEST(defio, cancelling_the_work_at_close_loses_the_last_image)
-{
-	expect_killed(last_image, "defio_cancel_on_close", 2, "lost update");
-}
-
-TEST(defio, protecting_without_flushing_the_tlbs_loses_an_update)
-{
-	expect_killed(one_page, "mmu_no_flush", 2, "lost update");
-	expect_killed(one_page, "mmu_early_flush", 2, "lost update");
-}
-
-/* What is left out by the reduction is nothing: the same verdicts without it. */
-TEST(defio, without_reduction_the_verdicts_are_the_same)
-{
-	explore_options options;
-
-	options.bound = 1;
-	options.reduce = false;
-	explore_result all = explore_run(one_program, options);
-
-	EXPECT_EQ(all.verdict, explore_verdict::held) << all.summary;
-	EXPECT_TRUE(all.exhausted);
-	std::printf("without reduction: %s\n", all.summary.c_str());
-	for (const char *mutant :
-	     {"defio_nopage_zap", "defio_no_page_lock", "defio_clear_before_protect"}) {
-		options.mutants = {mutant};
-		EXPECT_EQ(explore_run(one_program, options).verdict, explore_verdict::violated)
-			<< mutant;
-	}
-}
+constexpr char SEED[] = "000 xenfb lets do_no_page race with xenfb_update_screen()";
 
 } // namespace
+
+races::race_subsystem races::defio_subsystem()
+{
+	race_subsystem defio = {.name = "defio", .scenarios = {}, .mutants = {}};
+
+	defio.scenarios = {
+		{.scenario = scenario("defio", {{"program", draw}}),
+		 .checks = "every store is shown in the end",
+		 .seed = SEED,
+		 .bound = 2},
+		{.scenario = scenario("defio_one_page", {{"program", draw_on_one_page}}),
+		 .checks = "stores through what a TLB still has are shown, too",
+		 .seed = SEED,
+		 .bound = 2},
+		{.scenario = scenario("defio_two_threads",
+				      {{"program", draw_once}, {"thread 2", draw_once_too}}),
+		 .checks = "two threads of a program that fault on one page lose no store",
+		 .seed = SEED,
+		 .bound = 2},
+		{.scenario = scenario("defio_fsync", {{"syncer", draw_and_sync}}),
+		 .checks = "fsync returns when the own stores are shown",
+		 .seed = nullptr,
+		 .bound = 2},
+		{.scenario = scenario("defio_fsync_beside",
+				      {{"program", draw_once}, {"syncer", draw_and_sync}}),
+		 .checks = "fsync returns when the own stores are shown, whoever else draws",
+		 .seed = nullptr,
+		 .bound = 1},
+		{.scenario = scenario("defio_exit", {{"program", draw_and_exit}}, check_last_image),
+		 .checks = "the last image of a program that ends is shown",
+		 .seed = nullptr,
+		 .bound = 2},
+		{.scenario =
+			 scenario("defio_unplug", {{"program", draw_if_there}, {"driver", unplug}},
+				  check_unplugged),
+		 .checks = "the device goes away under a program that draws",
+		 .seed = nullptr,
+		 .bound = 2},
+	};
+	defio.mutants = {
+		{.name = "defio_nopage_zap",
+		 .variant = "historical",
+		 .origin = "xenfb of 2006 (RHBZ 219787): the fault is recorded, the PTE installed "
+			   "later; a worker between the two zaps nothing and forgets the record",
+		 .killer = "defio",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "defio_no_page_lock",
+		 .variant = "linux-2025",
+		 .origin = "the worker protects a page without waiting for a fault in progress",
+		 .killer = "defio",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "defio_clear_before_protect",
+		 .variant = nullptr,
+		 .origin = "the worker reads a page first and protects it afterwards",
+		 .killer = "defio",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "defio_cancel_on_close",
+		 .variant = nullptr,
+		 .origin = "the last image is cancelled with the work at close",
+		 .killer = "defio_exit",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "mmu_no_flush",
+		 .variant = nullptr,
+		 .origin = "pages are protected and no TLB is flushed",
+		 .killer = "defio_one_page",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "mmu_early_flush",
+		 .variant = nullptr,
+		 .origin = "TLBs are flushed before the pages are protected",
+		 .killer = "defio_one_page",
+		 .bound = 2,
+		 .reason = "lost update"},
+	};
+	return defio;
+}

@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The kernel side's own locks, waits, works, timers and RCU in every order within the bound.
- *
- *	mutant			what goes wrong
- *	lock_forgets_sleepers	a woken thread takes the lock as if nobody else slept on it
- *	wait_keeps_wake_up	an exclusive waiter that leaves keeps a wake-up meant for the next
- *	work_timer_blind	a delayed work's late timer function does not look whether the work
- *				was cancelled meanwhile
- *	cancel_does_not_wait	cancel_work_sync() returns while the function still runs
- *	rcu_no_grace_period	callbacks run at once
  */
-#include "races.h"
+#include "catalogue.h"
 
 #include <kshim/machine.h>
 #include <linux/completion.h>
@@ -22,8 +14,6 @@
 #include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-
-using namespace races;
 
 namespace
 {
@@ -123,6 +113,12 @@ explore_scenario scenario(const char *name, std::vector<explore_task> tasks,
 		.teardown = teardown};
 }
 
+/* A scenario of the catalogue that comes from no seed. */
+races::race_scenario entry(explore_scenario s, const char *checks, int bound)
+{
+	return {.scenario = std::move(s), .checks = checks, .seed = nullptr, .bound = bound};
+}
+
 void count(core_world *w)
 {
 	guard(mutex)(&w->lock);
@@ -135,17 +131,6 @@ template <u32 n>
 void check_counter(void *p)
 {
 	explore_expect(world_of(p)->counter == n, "counter is %u, not %u", world_of(p)->counter, n);
-}
-
-TEST(core, mutex_excludes_and_wakes_each_sleeper)
-{
-	const explore_scenario s = scenario(
-		"mutex",
-		{{"A", in_machine<count>}, {"B", in_machine<count>}, {"C", in_machine<count>}},
-		check_counter<3>);
-
-	expect_holds(s, 2);
-	expect_killed(s, "lock_forgets_sleepers", 2, "deadlock");
 }
 
 void read_twice(core_world *w)
@@ -165,16 +150,6 @@ void write_twice(core_world *w)
 	WRITE_ONCE(w->counter, seen + 2);
 }
 
-TEST(core, rwsem_keeps_writers_from_readers_and_from_each_other)
-{
-	expect_holds(scenario("rwsem",
-			      {{"reader", in_machine<read_twice>},
-			       {"writer", in_machine<write_twice>},
-			       {"writer 2", in_machine<write_twice>}},
-			      check_counter<4>),
-		     2);
-}
-
 void wait_ready(core_world *w)
 {
 	wait_event(w->wq, READ_ONCE(w->ready));
@@ -184,14 +159,6 @@ void make_ready(core_world *w)
 {
 	WRITE_ONCE(w->ready, 1u);
 	wake_up_all(&w->wq);
-}
-
-TEST(core, wait_event_loses_no_wake_up)
-{
-	expect_holds(scenario("wait_event", {{"waiter", in_machine<wait_ready>},
-					     {"waiter 2", in_machine<wait_ready>},
-					     {"waker", in_machine<make_ready>}}),
-		     2);
 }
 
 void take_one(core_world *w)
@@ -213,17 +180,6 @@ void give_one(core_world *w)
 	wake_up(&w->wq);
 }
 
-TEST(core, exclusive_waiters_get_one_wake_up_each)
-{
-	const explore_scenario s = scenario("wait_exclusive", {{"taker", in_machine<take_one>},
-							       {"taker 2", in_machine<take_one>},
-							       {"giver", in_machine<give_one>},
-							       {"giver 2", in_machine<give_one>}});
-
-	expect_holds(s, 1);
-	expect_killed(s, "wait_keeps_wake_up", 1, "never ends");
-}
-
 void wait_briefly(core_world *w)
 {
 	long left = wait_event_timeout(w->wq, READ_ONCE(w->ready), 100);
@@ -232,13 +188,6 @@ void wait_briefly(core_world *w)
 	/* 0 means: the condition was false when the time had run out. */
 	if (left > 0)
 		explore_expect(READ_ONCE(w->ready), "time left and not ready");
-}
-
-TEST(core, wait_event_timeout_returns_by_either_way)
-{
-	expect_holds(scenario("wait_event_timeout", {{"waiter", in_machine<wait_briefly>},
-						     {"waker", in_machine<make_ready>}}),
-		     2);
 }
 
 void wait_done(core_world *w)
@@ -251,21 +200,6 @@ void complete_one(core_world *w)
 {
 	WRITE_ONCE(w->ready, 1u);
 	complete(&w->done);
-}
-
-TEST(core, completion_wakes_as_many_as_it_was_completed_for)
-{
-	const explore_scenario s =
-		scenario("completion", {{"waiter", in_machine<wait_done>},
-					{"waiter 2", in_machine<wait_done>},
-					{"completer", in_machine<complete_one>},
-					{"completer 2", in_machine<complete_one>}});
-
-	expect_holds(s, 1);
-	expect_killed(s, "wait_keeps_wake_up", 1, "never ends");
-	expect_holds(scenario("completion_one", {{"waiter", in_machine<wait_done>},
-						 {"completer", in_machine<complete_one>}}),
-		     2);
 }
 
 /* Delayed works. */
@@ -304,27 +238,6 @@ void check_ran(void *p)
 	explore_expect(!delayed_work_pending(&w->dwork), "the work is still pending");
 }
 
-TEST(core, flushed_work_has_run)
-{
-	expect_holds(scenario("work_flush", {{"flusher", in_machine<queue_and_flush>}}, check_ran),
-		     2);
-	expect_holds(scenario("work_flush_beside",
-			      {{"flusher", in_machine<queue_and_flush>},
-			       {"queuer", in_machine<queue_soon>}},
-			      check_ran),
-		     1);
-}
-
-TEST(core, cancelled_work_does_not_run_any_more)
-{
-	const explore_scenario s =
-		scenario("work_cancel", {{"canceller", in_machine<queue_and_cancel>}});
-
-	expect_holds(s, 2);
-	expect_killed(s, "work_timer_blind", 2, "ran and was cancelled");
-	expect_killed(s, "cancel_does_not_wait", 2, "after the cancel returned");
-}
-
 /* Queueing while the work is pending, executing or idle: it runs once more, or that was it. */
 void queue_twice(core_world *w)
 {
@@ -346,12 +259,6 @@ void check_runs(void *p)
 	check_ran(p);
 }
 
-TEST(core, work_that_is_queued_again_runs_again)
-{
-	expect_holds(scenario("work_requeue", {{"queuer", in_machine<queue_twice>}}, check_runs),
-		     2);
-}
-
 /* Timers. */
 
 void arm_and_delete(core_world *w)
@@ -360,11 +267,6 @@ void arm_and_delete(core_world *w)
 	usleep_range(50, 50);
 	del_timer_sync(&w->timer);
 	WRITE_ONCE(w->cancelled, true);
-}
-
-TEST(core, deleted_timer_does_not_run_any_more)
-{
-	expect_holds(scenario("timer_delete", {{"deleter", in_machine<arm_and_delete>}}), 2);
 }
 
 /* RCU. */
@@ -386,13 +288,109 @@ void replace_object(core_world *w)
 	kfree_rcu(old, rcu);
 }
 
-TEST(core, kfree_rcu_waits_for_the_readers)
+std::vector<races::race_scenario> locks_and_waits()
 {
-	const explore_scenario s = scenario("kfree_rcu", {{"reader", in_machine<read_object>},
-							  {"writer", in_machine<replace_object>}});
+	const explore_task taker = {"taker", in_machine<take_one>};
+	const explore_task waiter = {"waiter", in_machine<wait_ready>};
 
-	expect_holds(s, 2);
-	expect_killed(s, "rcu_no_grace_period", 2, "use after free");
+	return {
+		entry(scenario("mutex",
+			       {{"A", in_machine<count>},
+				{"B", in_machine<count>},
+				{"C", in_machine<count>}},
+			       check_counter<3>),
+		      "a mutex excludes, and wakes each that sleeps on it", 2),
+		entry(scenario("rwsem",
+			       {{"reader", in_machine<read_twice>},
+				{"writer", in_machine<write_twice>},
+				{"writer 2", in_machine<write_twice>}},
+			       check_counter<4>),
+		      "an rwsem keeps writers from readers and from each other", 2),
+		entry(scenario("wait_event", {waiter,
+					      {"waiter 2", waiter.run},
+					      {"waker", in_machine<make_ready>}}),
+		      "wait_event() loses no wake-up", 2),
+		entry(scenario("wait_exclusive", {taker,
+						  {"taker 2", taker.run},
+						  {"giver", in_machine<give_one>},
+						  {"giver 2", in_machine<give_one>}}),
+		      "exclusive waiters get one wake-up each, and pass on what they do not need",
+		      1),
+		entry(scenario("wait_event_timeout", {{"waiter", in_machine<wait_briefly>},
+						      {"waker", in_machine<make_ready>}}),
+		      "wait_event_timeout() returns by either way, and says by which", 2),
+		entry(scenario("completion", {{"waiter", in_machine<wait_done>},
+					      {"waiter 2", in_machine<wait_done>},
+					      {"completer", in_machine<complete_one>},
+					      {"completer 2", in_machine<complete_one>}}),
+		      "a completion wakes as many as it was completed for", 1),
+		entry(scenario("completion_one", {{"waiter", in_machine<wait_done>},
+						  {"completer", in_machine<complete_one>}}),
+		      "who waits for a completion sees what was done before it", 2),
+	};
+}
+
+std::vector<races::race_scenario> works_timers_rcu()
+{
+	return {
+		entry(scenario("work_flush", {{"flusher", in_machine<queue_and_flush>}}, check_ran),
+		      "a delayed work that was flushed has run", 2),
+		entry(scenario("work_flush_beside",
+			       {{"flusher", in_machine<queue_and_flush>},
+				{"queuer", in_machine<queue_soon>}},
+			       check_ran),
+		      "a delayed work that was flushed has run, whoever else queues it", 1),
+		entry(scenario("work_cancel", {{"canceller", in_machine<queue_and_cancel>}}),
+		      "a cancelled work does not run any more", 2),
+		entry(scenario("work_requeue", {{"queuer", in_machine<queue_twice>}}, check_runs),
+		      "a work that is queued again runs again", 2),
+		entry(scenario("timer_delete", {{"deleter", in_machine<arm_and_delete>}}),
+		      "a deleted timer does not run any more", 2),
+		entry(scenario("kfree_rcu", {{"reader", in_machine<read_object>},
+					     {"writer", in_machine<replace_object>}}),
+		      "kfree_rcu() waits for the readers", 2),
+	};
 }
 
 } // namespace
+
+races::race_subsystem races::core_subsystem()
+{
+	race_subsystem core = {.name = "core", .scenarios = locks_and_waits(), .mutants = {}};
+
+	for (race_scenario &s : works_timers_rcu())
+		core.scenarios.push_back(std::move(s));
+	core.mutants = {
+		{.name = "lock_forgets_sleepers",
+		 .variant = nullptr,
+		 .origin = "a woken thread takes the lock as if nobody else slept on it",
+		 .killer = "mutex",
+		 .bound = 2,
+		 .reason = "deadlock"},
+		{.name = "wait_keeps_wake_up",
+		 .variant = nullptr,
+		 .origin = "an exclusive waiter that leaves keeps a wake-up meant for the next",
+		 .killer = "wait_exclusive",
+		 .bound = 1,
+		 .reason = "never ends"},
+		{.name = "work_timer_blind",
+		 .variant = nullptr,
+		 .origin = "a delayed work's late timer does not look whether it was cancelled",
+		 .killer = "work_cancel",
+		 .bound = 2,
+		 .reason = "ran and was cancelled"},
+		{.name = "cancel_does_not_wait",
+		 .variant = nullptr,
+		 .origin = "cancel_work_sync() returns while the function still runs",
+		 .killer = "work_cancel",
+		 .bound = 2,
+		 .reason = "after the cancel returned"},
+		{.name = "rcu_no_grace_period",
+		 .variant = nullptr,
+		 .origin = "RCU callbacks run at once",
+		 .killer = "kfree_rcu",
+		 .bound = 2,
+		 .reason = "use after free"},
+	};
+	return core;
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "catalogue.h"
+
+std::vector<races::race_subsystem> races::race_catalogue()
+{
+	return {core_subsystem(), defio_subsystem()};
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The catalogue's claims, one test each: a scenario holds with no mutant, in all schedules within
+ * its bound; a mutant is killed by the scenario it names, with the reason it names, and the token
+ * of the violating schedule says so every time.
+ */
+#include "catalogue.h"
+
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <set>
+
+using namespace races;
+
+namespace
+{
+
+constexpr int REPLAYS = 5;
+
+const race_scenario *find_scenario(const race_subsystem &subsystem, const std::string &name)
+{
+	for (const race_scenario &s : subsystem.scenarios) {
+		if (s.scenario.name == name)
+			return &s;
+	}
+	return nullptr;
+}
+
+/* A line of the catalogue, as a test's parameter. */
+template <typename Entry>
+struct line {
+	race_subsystem subsystem;
+	Entry entry;
+};
+
+using scenario_line = line<race_scenario>;
+using mutant_line = line<race_mutant>;
+
+std::string name_of(const scenario_line &l)
+{
+	return l.entry.scenario.name;
+}
+
+std::string name_of(const mutant_line &l)
+{
+	return l.entry.name;
+}
+
+template <typename Entry>
+std::string name_of_test(const testing::TestParamInfo<line<Entry>> &info)
+{
+	return name_of(info.param);
+}
+
+/* What gtest shows of a parameter when a test fails. */
+template <typename Entry>
+void PrintTo(const line<Entry> &l, std::ostream *os)
+{
+	*os << l.subsystem.name << ", " << name_of(l);
+}
+
+template <typename Entry>
+std::vector<line<Entry>> lines(std::vector<Entry> race_subsystem::*entries)
+{
+	std::vector<line<Entry>> all;
+
+	for (const race_subsystem &subsystem : race_catalogue()) {
+		for (const Entry &entry : subsystem.*entries)
+			all.push_back({subsystem, entry});
+	}
+	return all;
+}
+
+class scenario : public testing::TestWithParam<scenario_line>
+{
+};
+
+class mutant : public testing::TestWithParam<mutant_line>
+{
+};
+
+void expect_killed(const explore_scenario &scenario, const char *mutant, int bound,
+		   const char *reason)
+{
+	explore_options options;
+
+	options.bound = bound;
+	options.mutants = {mutant};
+	explore_result r = explore_run(scenario, options);
+
+	ASSERT_EQ(r.verdict, explore_verdict::violated)
+		<< "mutant " << mutant << " survives " << scenario.name << ": " << r.summary;
+	EXPECT_NE(r.reason.find(reason), std::string::npos) << mutant << ": " << r.reason;
+	std::printf("killed by %s at %u preemptions in run %lu, %s\n", scenario.name.c_str(),
+		    r.preemptions, (unsigned long)r.runs, r.token.c_str());
+
+	options = {.scheduler = explore_scheduler::replay, .token = r.token};
+	for (int i = 0; i < REPLAYS; i++) {
+		explore_result again = explore_run(scenario, options);
+
+		ASSERT_EQ(again.verdict, explore_verdict::violated) << again.summary;
+		ASSERT_EQ(again.reason, r.reason);
+		ASSERT_EQ(again.token, r.token);
+		ASSERT_EQ(again.trace, r.trace);
+	}
+}
+
+TEST_P(scenario, holds_in_all_schedules_within_its_bound)
+{
+	const race_scenario &s = GetParam().entry;
+	explore_result r = explore_run(s.scenario, {.bound = s.bound});
+
+	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary << "\n"
+						    << r.trace << "token: " << r.token;
+	EXPECT_TRUE(r.exhausted) << r.summary;
+	std::printf("%s (%lu runs, %lu steps)\n", r.summary.c_str(), (unsigned long)r.runs,
+		    (unsigned long)r.steps);
+}
+
+TEST_P(mutant, is_killed_and_the_token_replays)
+{
+	const race_mutant &m = GetParam().entry;
+	const race_scenario *killer = find_scenario(GetParam().subsystem, m.killer);
+
+	ASSERT_TRUE(killer) << "no scenario is called " << m.killer;
+	expect_killed(killer->scenario, m.name, m.bound, m.reason);
+}
+
+INSTANTIATE_TEST_SUITE_P(catalogue, scenario, testing::ValuesIn(lines(&race_subsystem::scenarios)),
+			 name_of_test<race_scenario>);
+INSTANTIATE_TEST_SUITE_P(catalogue, mutant, testing::ValuesIn(lines(&race_subsystem::mutants)),
+			 name_of_test<race_mutant>);
+
+/* Tokens know scenarios by name, and so do users. */
+TEST(catalogue, names_are_unique_and_all_there)
+{
+	std::set<std::string> names, mutants;
+
+	for (const race_subsystem &subsystem : race_catalogue()) {
+		std::set<std::string> variants;
+
+		for (const race_scenario &s : subsystem.scenarios) {
+			EXPECT_TRUE(names.insert(s.scenario.name).second) << s.scenario.name;
+			EXPECT_TRUE(s.checks && *s.checks) << s.scenario.name;
+			EXPECT_GE(s.bound, 1) << s.scenario.name;
+		}
+		for (const race_mutant &m : subsystem.mutants) {
+			EXPECT_TRUE(mutants.insert(m.name).second) << m.name;
+			EXPECT_TRUE(m.origin && *m.origin) << m.name;
+			EXPECT_TRUE(m.reason && *m.reason) << m.name;
+			EXPECT_TRUE(!m.variant || variants.insert(m.variant).second) << m.variant;
+		}
+	}
+}
+
+TEST(catalogue, completion_kills_what_keeps_a_wake_up_too)
+{
+	expect_killed(find_scenario(core_subsystem(), "completion")->scenario, "wait_keeps_wake_up",
+		      1, "never ends");
+}
+
+/* What is left out by the reduction is nothing: the same verdicts without it. */
+TEST(catalogue, without_reduction_the_verdicts_are_the_same)
+{
+	const race_scenario defio = *find_scenario(defio_subsystem(), "defio");
+	explore_options options = {.bound = 1, .reduce = false};
+	explore_result all = explore_run(defio.scenario, options);
+
+	EXPECT_EQ(all.verdict, explore_verdict::held) << all.summary;
+	EXPECT_TRUE(all.exhausted);
+	std::printf("without reduction: %s\n", all.summary.c_str());
+	for (const char *mutant :
+	     {"defio_nopage_zap", "defio_no_page_lock", "defio_clear_before_protect"}) {
+		options.mutants = {mutant};
+		EXPECT_EQ(explore_run(defio.scenario, options).verdict, explore_verdict::violated)
+			<< mutant;
+	}
+}
+
+} // namespace

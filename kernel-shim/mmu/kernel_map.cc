@@ -50,9 +50,16 @@ static int map_runs(struct mmu *mmu, struct kernel_map *map, struct page *const 
 
 		if (IS_ERR(ret))
 			return PTR_ERR_OR_ZERO(ret);
+		kshim_alias(ret, page_address(pages[done]), run.bytes);
 		done += n;
 	}
 	return 0;
+}
+
+static void unmap_range(const struct kernel_map *map)
+{
+	kshim_unalias((const void *)map->addr, map->nr << PAGE_SHIFT);
+	mmu_host_munmap(map->addr, (map->nr + 1) << PAGE_SHIFT);
 }
 
 static bool pages_are_ours(const struct mmu *mmu, struct page *const *pages, unsigned long nr)
@@ -110,7 +117,7 @@ void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_pr
 	return range;
 
 unmap:
-	mmu_host_munmap(map->addr, (nr + 1) << PAGE_SHIFT);
+	unmap_range(map);
 uncharge:
 	mmu_uncharge(mmu, map->charged);
 free_map:
@@ -120,7 +127,7 @@ free_map:
 
 static void unmap_and_free(struct mmu *mmu, struct kernel_map *map)
 {
-	mmu_host_munmap(map->addr, (map->nr + 1) << PAGE_SHIFT);
+	unmap_range(map);
 	mmu_uncharge(mmu, map->charged);
 	kfree(map);
 }

@@ -245,4 +245,67 @@ TEST(mmu_soft_area, BitsAndFaultsAreThoseOfAProcessor)
 	EXPECT_EQ(r.verdict, explore_verdict::held) << r.reason << "\n" << r.trace;
 }
 
+/*
+ * A frame at two kernel addresses, as both ends of a ring have it: the explorer knows that these
+ * are one object, and looks at what happens between the steps of the two.
+ */
+struct shared_frame {
+	pv_machine *machine;
+	u32 *ends[2];
+};
+
+void *setup_shared()
+{
+	static const machine_initcall *const calls[] = {&mmu_initcall, nullptr};
+	auto *w = explore_new<shared_frame>();
+	pv_machine_config config;
+	unsigned long nr;
+
+	config.memory_bytes = 16 * PAGE_SIZE;
+	w->machine = pv_machine_create(&config, calls);
+	explore_expect(!IS_ERR(w->machine), "no machine");
+	machine_scope bound(w->machine);
+
+	/* Two frames that do not follow each other: the mapping has two runs. */
+	struct page *all = mmu_page_array(&nr);
+	struct page *frames[] = {all + 7, all + 3};
+
+	w->ends[0] = static_cast<u32 *>(page_address(all + 3));
+	w->ends[1] = static_cast<u32 *>(kernel_map_create(frames, 2, MMU_RW)) + PAGE_SIZE / 4;
+	return w;
+}
+
+template <int end>
+void count_at(void *p)
+{
+	u32 *counter = static_cast<shared_frame *>(p)->ends[end];
+	u32 seen = READ_ONCE(*counter);
+
+	WRITE_ONCE(*counter, seen + 1);
+}
+
+TEST(mmu_soft_area, frame_at_two_addresses_is_one_object_to_the_explorer)
+{
+	explore_scenario s = {.name = "alias", .setup = setup_shared};
+
+	s.tasks = {{"direct map", count_at<0>}, {"kernel map", count_at<1>}};
+	s.check = [](void *p) {
+		explore_expect(*static_cast<shared_frame *>(p)->ends[0] == 2,
+			       "an increment was lost");
+	};
+	s.teardown = [](void *p) {
+		auto *w = static_cast<shared_frame *>(p);
+
+		{
+			machine_scope bound(w->machine);
+
+			kernel_map_destroy(w->ends[1] - PAGE_SIZE / 4);
+		}
+		explore_machine_destroy(w->machine);
+	};
+	explore_result r = explore_run(s, {.bound = 1});
+
+	EXPECT_EQ(r.verdict, explore_verdict::violated) << r.summary;
+}
+
 } // namespace

@@ -71,6 +71,7 @@ outcome explorer::run_one(scheduler *sched, bool trace)
 	explorer_here = outer;
 	forget_threads();
 	arena_.reset();
+	aliases_.clear();
 	if (outcome_ == outcome::passed && !sched->end()) {
 		reason_ = EXPLORE_DIVERGED;
 		outcome_ = outcome::diverged;
@@ -293,7 +294,7 @@ void explorer::point(enum kshim_point_kind kind, const void *object, unsigned in
 	/* Memory is sequentially consistent here: a fence does nothing. */
 	if (kind == KSHIM_FENCE)
 		return;
-	current_->next = {kind, object, size};
+	current_->next = {kind, aliases_.memory(object), size};
 	if (!current_->fresh || kind == KSHIM_YIELD)
 		branch();
 	current_->fresh = false;

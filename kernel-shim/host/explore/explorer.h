@@ -26,6 +26,7 @@
 #ifndef KSHIM_EXPLORE_EXPLORER_H
 #define KSHIM_EXPLORE_EXPLORER_H
 
+#include "aliases.h"
 #include "arena.h"
 #include "fiber.h"
 #include "footprint.h"
@@ -105,6 +106,7 @@ public:
 	kshim_thread *current() { return current_; }
 	const explore_options &options() const { return options_; }
 	arena &memory() { return arena_; }
+	alias_table &aliases() { return aliases_; }
 	bool mutant(const char *name);
 	void *kept();
 	bool keep(void *object, void (*drop)(void *object));
@@ -156,6 +158,7 @@ private:
 	const explore_options &options_;
 	std::vector<char> mutant_met_;
 	arena arena_;
+	alias_table aliases_;
 	footprint shared_;
 	std::vector<std::unique_ptr<kshim_thread>> threads_;
 	fiber_context engine_ctx_;

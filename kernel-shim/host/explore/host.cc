@@ -87,6 +87,18 @@ bool kshim_keep(void *object, void (*drop)(void *object))
 	return e && e->keep(object, drop);
 }
 
+void kshim_alias(const void *alias, const void *memory, size_t bytes)
+{
+	if (explorer *e = explorer::here())
+		e->aliases().add(alias, memory, bytes);
+}
+
+void kshim_unalias(const void *alias, size_t bytes)
+{
+	if (explorer *e = explorer::here())
+		e->aliases().remove(alias, bytes);
+}
+
 struct kshim_thread *kshim_thread_start(const char *name, void (*fn)(void *), void *arg)
 {
 	explorer *e = explorer::here();

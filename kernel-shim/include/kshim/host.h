@@ -78,6 +78,13 @@ void *kshim_world_alloc(size_t bytes, size_t align);
 void *kshim_kept(void);
 bool kshim_keep(void *object, void (*drop)(void *object));
 
+/*
+ * The @bytes at @alias are the memory at @memory: an access by either way is one to the same object.
+ * Until kshim_unalias(), or the world's end. Whole pages.
+ */
+void kshim_alias(const void *alias, const void *memory, size_t bytes);
+void kshim_unalias(const void *alias, size_t bytes);
+
 /* Takes a freed block so that later accesses are noticed; false: the caller frees it now. */
 bool kshim_quarantine(void *block, size_t bytes);
 #else
@@ -102,6 +109,10 @@ static inline bool kshim_keep(void *, void (*)(void *))
 {
 	return false;
 }
+
+static inline void kshim_alias(const void *, const void *, size_t) {}
+
+static inline void kshim_unalias(const void *, size_t) {}
 
 static inline bool kshim_quarantine(void *, size_t)
 {

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One memory at several addresses: both ends of a ring see the shared page at their own. What
+ * threads share is found out by address (footprint.h), so an access is taken for one to the
+ * memory itself, whatever way it comes.
+ *
+ *	kernel map	| page 7 | page 3 |		a range for each run of frames
+ *			     |        |
+ *	direct map	... page 3 ... page 7 ...	what steps and traces are about
+ */
+#ifndef KSHIM_EXPLORE_ALIASES_H
+#define KSHIM_EXPLORE_ALIASES_H
+
+#include <linux/types.h>
+
+#include <vector>
+
+class alias_table
+{
+public:
+	void add(const void *alias, const void *memory, size_t bytes)
+	{
+		ranges_.push_back({(u64)alias, (u64)memory, bytes});
+	}
+
+	/* All ranges that begin in [@alias, @alias + @bytes). */
+	void remove(const void *alias, size_t bytes)
+	{
+		std::erase_if(ranges_,
+			      [=](const range &r) { return r.alias - (u64)alias < bytes; });
+	}
+
+	void clear() { ranges_.clear(); }
+
+	const void *memory(const void *object) const
+	{
+		for (const range &r : ranges_) {
+			if ((u64)object - r.alias < r.bytes)
+				return (const void *)((u64)object - r.alias + r.memory);
+		}
+		return object;
+	}
+
+private:
+	struct range {
+		u64 alias, memory, bytes;
+	};
+
+	std::vector<range> ranges_; /* a few */
+};
+
+#endif

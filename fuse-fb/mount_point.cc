@@ -195,17 +195,23 @@ static int run_fusermount(const std::string &path)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static bool detach(const std::string &path)
+/* Detaches what is mounted on @path if it is device @dev; nothing to do counts as done. */
+static bool detach(const std::string &path, dev_t dev)
 {
-	return umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ||
-	       run_fusermount(path) == 0;
+	const std::vector<mount_entry> mounts = mounts_on(path);
+
+	if (mounts.empty() || mounts.back().dev != dev ||
+	    umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		return true;
+	const int error = errno;
+	const bool done = run_fusermount(path) == 0;
+	errno = error;
+	return done;
 }
 
 void detach_dead_mount(const std::string &path, dev_t dev)
 {
-	const std::vector<mount_entry> mounts = mounts_on(path);
-
-	if (!mounts.empty() && mounts.back().dev == dev && !detach(path))
+	if (!detach(path, dev))
 		message(message_kind::warning,
 			"a dead mount is left on %s; remove it with: fusermount3 -u -z %s",
 			path.c_str(), path.c_str());
@@ -242,7 +248,8 @@ static void recover(const std::string &path, const mount_entry &top)
 	case owner::dead:
 		break;
 	}
-	if (!detach(path))
+	/* A forced unmount, to abort, has done it already when nobody had a file open. */
+	if (!detach(path, top.dev))
 		throw startup_error(
 			exit_code::mount_point,
 			format_string(

@@ -107,6 +107,28 @@ TEST(survival, killed_daemon_is_replaced_on_the_same_mount_point)
 	}
 }
 
+TEST(survival, killed_daemon_that_nobody_used_and_nobody_waits_for_is_replaced)
+{
+	mount_dir dir;
+
+	/*
+	 * Its parent has not waited for it (in a container often nobody ever does), so it looks as
+	 * if it could not end; and no program has a file open.
+	 */
+	running_daemon d(dir);
+	d.process().signal(SIGKILL);
+	const std::string stat = "/proc/" + std::to_string(d.process().pid()) + "/stat";
+	ASSERT_TRUE(eventually([&] {
+		const std::vector<std::uint8_t> text = read_file(stat);
+
+		return std::string(text.begin(), text.end()).find(") Z ") != std::string::npos;
+	}));
+
+	running_daemon next(dir);
+	EXPECT_EQ(dir.mounts(), 1);
+	EXPECT_TRUE(next.shown("fb0"));
+}
+
 TEST(survival, killed_x_server_leaves_its_screen_until_another_takes_it)
 {
 	mount_dir dir;

@@ -117,7 +117,58 @@ TEST(explore, limit_of_schedules_is_not_called_exhausted)
 
 	EXPECT_EQ(r.verdict, explore_verdict::held);
 	EXPECT_FALSE(r.exhausted);
+	EXPECT_TRUE(r.gave_up);
 	EXPECT_EQ(r.summary.find("searched "), 0u) << r.summary;
+}
+
+/* Far more schedules than anybody could run, with no bound. */
+explore_scenario endless_scenario()
+{
+	void (*count_often)(void *) = [](void *p) {
+		for (int i = 0; i < 20; i++)
+			count_locked(p);
+	};
+	explore_scenario s = counting_scenario(count_often);
+
+	s.check = nullptr;
+	return s;
+}
+
+TEST(explore, search_ends_when_its_time_is_up_and_tells_how_it_goes)
+{
+	explore_options options = bound(-1);
+	std::vector<explore_progress> told;
+
+	options.seconds = 0.7;
+	options.progress = [&](const explore_progress &p) { told.push_back(p); };
+	explore_result r = explore_run(endless_scenario(), options);
+
+	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary;
+	EXPECT_TRUE(r.gave_up);
+	EXPECT_FALSE(r.exhausted);
+	EXPECT_GE(r.seconds, 0.7);
+	EXPECT_EQ(r.summary.find("searched "), 0u) << r.summary;
+	ASSERT_FALSE(told.empty());
+	EXPECT_LE(told.back().runs, r.runs);
+	EXPECT_GT(told.back().steps, 0u);
+	EXPECT_EQ(told.back().bound, -1);
+	for (size_t i = 1; i < told.size(); i++)
+		EXPECT_GT(told[i].runs, told[i - 1].runs);
+}
+
+/* Chance is never done: the time ends it, and that is no failure. */
+TEST(explore, random_search_goes_on_until_its_time_is_up)
+{
+	explore_options options;
+
+	options.scheduler = explore_scheduler::random;
+	options.seconds = 0.2;
+	explore_result r = explore_run(endless_scenario(), options);
+
+	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary;
+	EXPECT_FALSE(r.exhausted);
+	EXPECT_FALSE(r.gave_up);
+	EXPECT_GE(r.seconds, 0.2);
 }
 
 TEST(explore, all_interleavings_of_two_times_two_steps_are_six)

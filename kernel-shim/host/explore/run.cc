@@ -1,96 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * explore_run(): schedule after schedule until one violates, or there is none left.
- *
- * Tokens: "x1:SCENARIO:MUTANT+MUTANT:DECISION.OPTION,DECISION.OPTION,..." The decisions that are
- * not in it take option 0.
+ * explore_run(): schedule after schedule until one violates, there is none left, or a limit is met.
  */
 #include "explorer.h"
+#include "token.h"
 
-#include <stdlib.h>
+#include <time.h>
 
 static constexpr u64 RANDOM_SCHEDULES = 10000;
 
 /* So often the search begins anew because it found further shared words; then it does without. */
 static constexpr int MAX_RESTARTS = 200;
 
-static std::string make_token(const explore_scenario &scenario, const explore_options &options,
-			      const std::vector<deviation> &path)
+/* Watches the clock of the outside: how long the search may take, when to tell how it goes. */
+class pacer
 {
-	std::string token = "x1:" + scenario.name + ":";
+public:
+	explicit pacer(const explore_options &options) : options_(options), start_(now()) {}
 
-	for (size_t i = 0; i < options.mutants.size(); i++)
-		token += (i ? "+" : "") + options.mutants[i];
-	token += ':';
-	for (size_t i = 0; i < path.size(); i++)
-		token += (i ? "," : "") + std::to_string(path[i].ordinal) + "." +
-			 std::to_string(path[i].option);
-	return token;
-}
+	double elapsed() const { return now() - start_; }
 
-static bool parse_number(const char **p, u32 *value)
-{
-	char *end;
-	unsigned long n;
+	/* Before each schedule. False: the time is up. */
+	bool tick(const explore_result &result, int bound)
+	{
+		if (!options_.seconds && !options_.progress)
+			return true;
 
-	if (**p < '0' || **p > '9')
-		return false;
-	n = strtoul(*p, &end, 10);
-	if (n > 0xffffffffu)
-		return false;
-	*p = end;
-	*value = (u32)n;
-	return true;
-}
+		double seconds = elapsed();
 
-static bool parse_path(const char *p, std::vector<deviation> *path)
-{
-	while (*p) {
-		deviation d;
-
-		if (!parse_number(&p, &d.ordinal) || *p++ != '.' || !parse_number(&p, &d.option))
-			return false;
-		if (!path->empty() && d.ordinal <= path->back().ordinal)
-			return false;
-		path->push_back(d);
-		if (*p == ',' && p[1])
-			p++;
-		else if (*p)
-			return false;
+		if (options_.progress && seconds >= next_report_) {
+			next_report_ = seconds + REPORT_SECONDS;
+			options_.progress(
+				{result.schedules, result.runs, result.steps, bound, seconds});
+		}
+		return !options_.seconds || seconds < options_.seconds;
 	}
-	return true;
-}
 
-/* What is wrong with the token, or an empty string. */
-static std::string parse_token(const explore_scenario &scenario, const std::string &token,
-			       std::vector<std::string> *mutants, std::vector<deviation> *path)
-{
-	size_t name = token.find(':'), mutant, decisions;
+private:
+	static constexpr double REPORT_SECONDS = 0.2;
 
-	if (name == std::string::npos || token.compare(0, name, "x1") != 0)
-		return "token '" + token + "' does not begin with x1:";
-	mutant = token.find(':', name + 1);
-	decisions = mutant == std::string::npos ? mutant : token.find(':', mutant + 1);
-	if (decisions == std::string::npos)
-		return "token '" + token +
-		       "' is cut short: x1:SCENARIO:MUTANTS:DECISIONS is wanted";
-	if (token.compare(name + 1, mutant - name - 1, scenario.name) != 0)
-		return "token '" + token + "' is of another scenario than " + scenario.name;
-	mutants->clear();
-	for (size_t at = mutant + 1; at < decisions;) {
-		size_t end = token.find('+', at);
+	static double now()
+	{
+		struct timespec t;
 
-		if (end == std::string::npos || end > decisions)
-			end = decisions;
-		mutants->push_back(token.substr(at, end - at));
-		at = end + 1;
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 	}
-	if (!parse_path(token.c_str() + decisions + 1, path))
-		return "token '" + token +
-		       "': the decisions are not NUMBER.NUMBER,... in "
-		       "ascending order";
-	return "";
-}
+
+	const explore_options &options_;
+	const double start_;
+	double next_report_ = REPORT_SECONDS;
+};
 
 static void write_trace(explorer *e, explore_result *result)
 {
@@ -118,17 +78,50 @@ static void found_violation(explorer *e, const explore_scenario &scenario,
 		write_trace(e, result);
 }
 
+/* "with at most 2 preemptions" */
+static std::string within(int bound)
+{
+	return (bound < 0 ? "with any number of" : "with at most " + std::to_string(bound)) +
+	       " preemptions";
+}
+
+/* What is claimed of a search that found nothing: no more than was done. */
+static std::string summary_of(const explore_options &options, const explore_result &result)
+{
+	std::string n = std::to_string(result.schedules), text;
+
+	if (options.scheduler == explore_scheduler::replay)
+		return "replayed: this schedule violates nothing";
+	if (options.scheduler != explore_scheduler::dfs)
+		return "searched " + n + " schedules; there are others";
+	if (result.exhausted)
+		return "exhausted: all " + n + " schedules " + within(options.bound);
+	text = "searched " + n + " schedules " + within(options.bound) +
+	       ", then gave up at a limit; there are others";
+	if (options.bound > 0)
+		text += " (before that all " + within(options.bound - 1) + ")";
+	return text;
+}
+
+/* Runs what @sched wants, and leaves its result. @learns: the search begins anew when it must. */
 static void search(explorer *e, scheduler *sched, const explore_scenario &scenario,
-		   const explore_options &options, bool learns, explore_result *result)
+		   const explore_options &options, bool learns, pacer *pace, explore_result *result)
 {
 	u64 limit = options.max_schedules;
 	int restarts = 0;
 
-	while (!limit || result->runs < limit) {
+	result->verdict = explore_verdict::held;
+	result->exhausted = result->gave_up = false;
+	result->schedules = 0;
+	for (;;) {
 		outcome outcome;
 
 		if (!sched->begin()) {
 			result->exhausted = sched->exhausted();
+			break;
+		}
+		if ((limit && result->runs >= limit) || !pace->tick(*result, options.bound)) {
+			result->gave_up = options.scheduler == explore_scheduler::dfs;
 			break;
 		}
 		outcome = e->run_one(sched, false);
@@ -157,15 +150,27 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 			result->schedules = 0;
 		}
 	}
-	if (options.scheduler == explore_scheduler::dfs && result->exhausted)
-		result->summary = "exhausted: all " + std::to_string(result->schedules) +
-				  " schedules with " +
-				  (options.bound < 0 ? "any number of"
-						     : "at most " + std::to_string(options.bound)) +
-				  " preemptions";
-	else
-		result->summary = "searched " + std::to_string(result->schedules) +
-				  " schedules; there are others";
+	result->summary = summary_of(options, *result);
+}
+
+/*
+ * Smaller bounds first: a violation comes out with as few preemptions as it can, and the shared
+ * words are mostly known when the big search begins.
+ */
+static void search_deeper(explorer *e, const explore_scenario &scenario,
+			  const explore_options &options, pacer *pace, explore_result *result)
+{
+	explore_options opts = options;
+
+	for (opts.bound = options.bound < 0 ? -1 : 0;; opts.bound++) {
+		std::unique_ptr<scheduler> sched =
+			make_sched_dfs(opts.bound, opts.reduce ? &e->shared() : nullptr);
+
+		search(e, sched.get(), scenario, opts, opts.reduce, pace, result);
+		if (opts.bound == options.bound || result->verdict != explore_verdict::held ||
+		    !result->exhausted)
+			return;
+	}
 }
 
 explore_result explore_run(const explore_scenario &scenario, const explore_options &options)
@@ -174,7 +179,7 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 	std::vector<deviation> path;
 	std::unique_ptr<scheduler> sched;
 	explore_result result;
-	bool learns = false;
+	pacer pace(opts);
 
 	result.verdict = explore_verdict::misused;
 	if (scenario.name.find(':') != std::string::npos || scenario.tasks.size() > 32) {
@@ -188,7 +193,6 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 	}
 
 	explorer e(scenario, opts);
-	int bound = opts.bound;
 
 	if (!e.init()) {
 		result.reason = "no address space for the worlds' memory";
@@ -196,37 +200,22 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 	}
 	switch (opts.scheduler) {
 	case explore_scheduler::dfs:
-		learns = opts.reduce;
-		/*
-		 * Smaller bounds first: a violation comes out with as few preemptions as it can,
-		 * and the shared words are mostly known when the big search begins.
-		 */
-		for (int b = 0; b < bound; b++) {
-			opts.bound = b;
-			result.verdict = explore_verdict::held;
-			result.exhausted = false;
-			result.schedules = 0;
-			sched = make_sched_dfs(b, learns ? &e.shared() : nullptr);
-			search(&e, sched.get(), scenario, opts, learns, &result);
-			if (result.verdict != explore_verdict::held || !result.exhausted)
-				return result;
-		}
-		opts.bound = bound;
-		sched = make_sched_dfs(bound, learns ? &e.shared() : nullptr);
+		search_deeper(&e, scenario, opts, &pace, &result);
 		break;
 	case explore_scheduler::random:
-		sched = make_sched_random(opts.seed, opts.max_schedules ? opts.max_schedules
-									: RANDOM_SCHEDULES);
+		if (!opts.max_schedules && !opts.seconds)
+			opts.max_schedules = RANDOM_SCHEDULES;
+		sched = make_sched_random(opts.seed,
+					  opts.max_schedules ? opts.max_schedules : ~0ull);
+		search(&e, sched.get(), scenario, opts, false, &pace, &result);
 		break;
 	case explore_scheduler::replay:
 		sched = make_sched_replay(path);
+		search(&e, sched.get(), scenario, opts, false, &pace, &result);
 		break;
 	}
-	result.verdict = explore_verdict::held;
-	result.exhausted = false;
-	result.schedules = 0;
-	search(&e, sched.get(), scenario, opts, learns, &result);
-	if (result.verdict == explore_verdict::held && e.unknown_mutant()) {
+	result.seconds = pace.elapsed();
+	if (result.verdict == explore_verdict::held && !result.gave_up && e.unknown_mutant()) {
 		result.verdict = explore_verdict::misused;
 		result.reason = result.summary = std::string("no code asked for mutant ") +
 						 e.unknown_mutant() + " in this scenario";

@@ -45,6 +45,7 @@
 
 #include <kshim/host.h>
 
+#include <functional>
 #include <new>
 #include <string>
 #include <vector>
@@ -70,18 +71,27 @@ enum class explore_scheduler {
 	replay, /* the one of the token */
 };
 
+/* How a search goes. */
+struct explore_progress {
+	u64 schedules, runs, steps; /* as in explore_result, so far */
+	int bound;                  /* that is being searched; smaller ones are done */
+	double seconds;             /* since the search began */
+};
+
 struct explore_options {
 	explore_scheduler scheduler = explore_scheduler::dfs;
 	int bound = 2; /* preemptions in one schedule; -1: no bound */
 	u64 seed = 1;
 	u64 max_schedules = 0;          /* 0: no limit for dfs, 10000 for random */
+	double seconds = 0;             /* of real time, then the search ends; 0: no limit */
 	unsigned int max_steps = 50000; /* of one schedule; more is taken for an endless loop */
 	u64 horizon_ns = 10000000000;   /* virtual time that quiescence may take */
 	unsigned int nr_cpus = 2;
 	bool reduce = true; /* leave out preemptions that cannot matter: see footprint.h */
 	bool trace = true;  /* run a violation a second time to write its trace */
 	std::vector<std::string> mutants;
-	std::string token; /* replay; brings its own mutants */
+	std::string token;                                      /* replay; brings its own mutants */
+	std::function<void(const explore_progress &)> progress; /* called a few times a second */
 };
 
 enum class explore_verdict {
@@ -93,6 +103,8 @@ enum class explore_verdict {
 struct explore_result {
 	explore_verdict verdict = explore_verdict::held;
 	bool exhausted = false;       /* these were all schedules within the bound */
+	bool gave_up = false;         /* dfs met max_schedules or `seconds` before that */
+	double seconds = 0;           /* of real time that it took */
 	u64 schedules = 0;            /* that counted */
 	u64 runs = 0;                 /* and with those that only taught which objects are shared */
 	u64 steps = 0;                /* of all runs */

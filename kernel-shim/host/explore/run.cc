@@ -81,8 +81,10 @@ static void found_violation(explorer *e, const explore_scenario &scenario,
 /* "with at most 2 preemptions" */
 static std::string within(int bound)
 {
-	return (bound < 0 ? "with any number of" : "with at most " + std::to_string(bound)) +
-	       " preemptions";
+	if (bound < 0)
+		return "with any number of preemptions";
+	return "with at most " + std::to_string(bound) +
+	       (bound == 1 ? " preemption" : " preemptions");
 }
 
 /* What is claimed of a search that found nothing: no more than was done. */
@@ -130,7 +132,12 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 		result->steps += e->steps();
 		if (outcome == outcome::diverged) {
 			result->verdict = explore_verdict::misused;
-			result->reason = result->summary = e->reason();
+			result->reason = e->reason();
+			if (options.scheduler == explore_scheduler::replay)
+				result->reason = "the token's decisions are not those of this "
+						 "program: it is of another version of it, or of "
+						 "the scenario; search anew";
+			result->summary = result->reason;
 			return;
 		}
 		if (outcome == outcome::violated) {

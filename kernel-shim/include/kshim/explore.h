@@ -87,8 +87,9 @@ struct explore_options {
 	unsigned int max_steps = 50000; /* of one schedule; more is taken for an endless loop */
 	u64 horizon_ns = 10000000000;   /* virtual time that quiescence may take */
 	unsigned int nr_cpus = 2;
-	bool reduce = true; /* leave out preemptions that cannot matter: see footprint.h */
-	bool trace = true;  /* run a violation a second time to write its trace */
+	bool reduce = true;       /* leave out preemptions that cannot matter: see footprint.h */
+	bool trace = true;        /* run a violation a second time to write its trace */
+	bool trace_steps = false; /* the trace tells every step, not what functions did */
 	std::vector<std::string> mutants;
 	std::string token;                                      /* replay; brings its own mutants */
 	std::function<void(const explore_progress &)> progress; /* called a few times a second */

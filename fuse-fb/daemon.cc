@@ -62,12 +62,15 @@ void daemon::machine_log(void *self, int level, const char *line)
 		message(kind, "%s", line);
 }
 
-/* What the machine said last, or else what the error number says. */
+/* What the error number says, what the machine said last, and what can be done. */
 std::string daemon::why(int error)
 {
 	std::lock_guard hold(log_lock_);
+	std::string text = std::strerror(-error);
 
-	return early_lines_.empty() ? std::strerror(-error) : early_lines_.back().second;
+	if (!early_lines_.empty())
+		text += " (" + early_lines_.back().second + ")";
+	return text + descriptors_hint(-error);
 }
 
 daemon::daemon(const daemon_options &options, const track_tunables &tunables,
@@ -78,10 +81,12 @@ daemon::daemon(const daemon_options &options, const track_tunables &tunables,
 	/* What can be found out without making anything comes first. */
 	check_fuse_usable(options_.mount_options);
 	mount_point_ = prepare_mount_point(options_.mount_point);
+	const mount_turn turn(mount_point_);
 	ended_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ended_fd_ < 0)
-		throw startup_error(exit_code::failure, format_string("cannot make an eventfd: %s",
-								      std::strerror(errno)));
+		throw startup_error(exit_code::failure,
+				    format_string("cannot make an eventfd: %s%s",
+						  std::strerror(errno), descriptors_hint(errno)));
 	try {
 		start();
 	} catch (...) {

@@ -70,8 +70,9 @@ fuse_channel::fuse_channel(const channel_config &config, const fuse_lowlevel_ops
 
 		fuse_session_unmount(session_);
 		fuse_session_destroy(session_);
-		throw startup_error(exit_code::failure, format_string("cannot make an eventfd: %s",
-								      std::strerror(error)));
+		throw startup_error(exit_code::failure,
+				    format_string("cannot make an eventfd: %s%s",
+						  std::strerror(error), descriptors_hint(error)));
 	}
 }
 

@@ -24,6 +24,7 @@
 
 #include "daemon.h"
 #include "message.h"
+#include "mount_point.h"
 #include "options.h"
 
 using namespace fuse_fb;
@@ -128,8 +129,9 @@ static int run(const daemon_options &options, int report)
 	std::signal(SIGPIPE, SIG_IGN);
 	const int signals = signalfd(-1, &ends, SFD_CLOEXEC);
 	if (signals < 0)
-		throw startup_error(exit_code::failure, format_string("cannot make a signalfd: %s",
-								      std::strerror(errno)));
+		throw startup_error(exit_code::failure,
+				    format_string("cannot make a signalfd: %s%s",
+						  std::strerror(errno), descriptors_hint(errno)));
 
 	fuse_fb::daemon d(options);
 	if (report >= 0) {

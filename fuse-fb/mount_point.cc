@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -81,6 +82,12 @@ static std::vector<mount_entry> mounts_on(const std::string &path)
 	return found;
 }
 
+/* What to do about a path that cannot be had. */
+static std::string path_hint(const std::string &path, int error)
+{
+	return error == ENOENT ? "create it with: mkdir -p " + path : "choose a directory of yours";
+}
+
 /* The absolute path, without looking at what is mounted there: a dead daemon's mount may block. */
 static std::string resolve(const std::string &path)
 {
@@ -100,9 +107,9 @@ static std::string resolve(const std::string &path)
 	char *real = realpath(plain ? dir.c_str() : p.c_str(), nullptr);
 	if (!real)
 		throw startup_error(exit_code::mount_point,
-				    format_string("mount point %s: %s; create it with: mkdir -p %s",
-						  path.c_str(), std::strerror(errno),
-						  path.c_str()));
+				    format_string("mount point %s: %s; %s", path.c_str(),
+						  std::strerror(errno),
+						  path_hint(path, errno).c_str()));
 	std::string result = real;
 	std::free(real);
 	if (plain)
@@ -280,11 +287,9 @@ std::string prepare_mount_point(const std::string &path)
 		const int error = errno;
 
 		throw startup_error(exit_code::mount_point,
-				    format_string("mount point %s: %s; %s%s", path.c_str(),
+				    format_string("mount point %s: %s; %s", path.c_str(),
 						  std::strerror(error),
-						  error == ENOENT ? "create it with: mkdir -p "
-								  : "choose a directory of yours",
-						  error == ENOENT ? path.c_str() : ""));
+						  path_hint(path, error).c_str()));
 	}
 	if (!S_ISDIR(st.st_mode))
 		throw startup_error(
@@ -298,6 +303,28 @@ std::string prepare_mount_point(const std::string &path)
 				"mount point %s: %s for this user; choose a directory of yours",
 				path.c_str(), std::strerror(errno)));
 	return resolved;
+}
+
+mount_turn::mount_turn(const std::string &path)
+	: fd_(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK))
+{
+	/* Where a directory cannot be locked, only the race between two is not decided. */
+	const bool busy = fd_ >= 0 && flock(fd_, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+
+	if (!busy && mounts_on(path).empty())
+		return;
+	if (fd_ >= 0)
+		close(fd_);
+	throw startup_error(exit_code::mount_point,
+			    format_string("mount point %s is in use: another pvshim-fb is just "
+					  "being started on it; choose another directory",
+					  path.c_str()));
+}
+
+mount_turn::~mount_turn()
+{
+	if (fd_ >= 0)
+		close(fd_);
 }
 
 static bool has_option(const std::string &options, const std::string &name)
@@ -351,17 +378,25 @@ std::string mount_source()
 	return source_prefix + std::to_string(getpid());
 }
 
+const char *descriptors_hint(int error)
+{
+	return error == EMFILE || error == ENFILE ? "; let it have more open files (ulimit -n)"
+						  : "";
+}
+
 startup_error mount_refused(const std::string &path, const std::string &options, int error,
 			    const std::string &why)
 {
 	const std::string reason = !why.empty() ? why : std::strerror(error);
+	const char *descriptors = descriptors_hint(error);
 	/* fusermount3 opens the device with the user's rights. */
-	const char *todo = access("/dev/fuse", R_OK | W_OK)
-				   ? "as root: chmod 666 /dev/fuse"
-				   : "as a user, install the package fuse3 (fusermount3)";
+	const char *todo = *descriptors                       ? descriptors
+			   : access("/dev/fuse", R_OK | W_OK) ? "; as root: chmod 666 /dev/fuse"
+			   : geteuid() != 0 ? "; install the package fuse3 (fusermount3)"
+					    : "";
 
 	return startup_error(exit_code::fuse,
-			     format_string("cannot mount on %s%s%s: %s; %s", path.c_str(),
+			     format_string("cannot mount on %s%s%s: %s%s", path.c_str(),
 					   options.empty() ? "" : " with -o ", options.c_str(),
 					   reason.c_str(), todo));
 }
@@ -392,9 +427,18 @@ void raise_dirty_limit(dev_t dev, std::size_t frame_bytes)
 stderr_capture::stderr_capture()
 {
 	file_ = memfd_create("stderr", MFD_CLOEXEC);
-	saved_ = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (file_ >= 0 && saved_ >= 0)
-		dup2(file_, STDERR_FILENO);
+	if (file_ >= 0)
+		saved_ = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (file_ < 0 || saved_ < 0 || dup2(file_, STDERR_FILENO) < 0) {
+		const int error = errno;
+
+		for (const int fd : {file_, saved_})
+			if (fd >= 0)
+				close(fd);
+		throw startup_error(exit_code::failure,
+				    format_string("cannot prepare the mount: %s%s",
+						  std::strerror(error), descriptors_hint(error)));
+	}
 }
 
 std::string stderr_capture::text()

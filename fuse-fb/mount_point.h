@@ -34,6 +34,23 @@ namespace fuse_fb
  */
 std::string prepare_mount_point(const std::string &path);
 
+/*
+ * While it lives no other daemon mounts on @path, which is prepared and has nothing mounted on it.
+ * Two that start at the same moment would both find the mount point free, one would cover the other
+ * one's mount, and each take down whatever is on top. Throws startup_error to the second.
+ */
+class mount_turn
+{
+public:
+	explicit mount_turn(const std::string &path);
+	~mount_turn();
+	mount_turn(const mount_turn &) = delete;
+	mount_turn &operator=(const mount_turn &) = delete;
+
+private:
+	const int fd_; /* the directory itself, locked */
+};
+
 /* Throws startup_error when FUSE is not there at all, or @options ask for what is not permitted. */
 void check_fuse_usable(const std::string &options);
 
@@ -42,6 +59,9 @@ void detach_dead_mount(const std::string &path, dev_t dev);
 
 /* "pvshim-fb:PID" of this process. */
 std::string mount_source();
+
+/* What to do about @error, as the end of a line, if it is about descriptors; else "". */
+const char *descriptors_hint(int error);
 
 /* The line for a mount that was refused in spite of the checks. */
 startup_error mount_refused(const std::string &path, const std::string &options, int error,
@@ -53,7 +73,9 @@ startup_error mount_refused(const std::string &path, const std::string &options,
  */
 void raise_dirty_limit(dev_t dev, std::size_t frame_bytes);
 
-/* Collects what libfuse and fusermount3 print, so that a failure is one line. */
+/*
+ * Collects what libfuse and fusermount3 print, so that a failure is one line. Throws startup_error.
+ */
 class stderr_capture
 {
 public:

@@ -108,6 +108,8 @@ TEST(bad_input, command_lines_are_refused_with_a_line_and_a_code)
 	for (const char *f : {"-f", "--rate=60"}) {
 		expect_refused(dir, {d, f, dir.path() + "/no/such"}, 3, {"/no/such", "mkdir"});
 		expect_refused(dir, {d, f, "/etc/passwd"}, 3, {"not a directory"});
+		expect_refused(dir, {d, f, "/etc/passwd/a/b"}, 3,
+			       {"Not a directory", "directory of yours"});
 		expect_refused(dir, {d, f, dir.path(), "-o", "nonsense"}, 2, {"nonsense"});
 		expect_refused(dir, {d, f, dir.path(), "--memory", "4M", "--mode", "1920x1080x32"},
 			       6, {"--memory"});
@@ -153,6 +155,32 @@ TEST(bad_input, mount_point_in_use)
 	EXPECT_NE(g.output.find("in use by pvshim-fb"), std::string::npos) << g.output;
 	EXPECT_NE(g.output.find(std::to_string(d.process().pid())), std::string::npos) << g.output;
 	EXPECT_TRUE(d.shown("fb0")) << "the first one lives";
+}
+
+TEST(bad_input, too_few_descriptors)
+{
+	/* Whatever cannot be opened any more: a line, a code, and nothing is left. */
+	for (int most = 4;; most++) {
+		mount_dir dir;
+		child c({"sh", "-c", "ulimit -n \"$0\" && exec \"$1\" -f \"$2\"",
+			 std::to_string(most), daemon_path(), dir.path()});
+
+		ASSERT_TRUE(eventually([&] {
+			return c.wait(milliseconds(0)) ||
+			       c.output().find("now run:") != std::string::npos;
+		}));
+		if (c.code() < 0)
+			break;
+		ASSERT_LT(most, 100);
+		if (c.output().find("error while loading shared libraries") != std::string::npos)
+			continue;
+		const std::string said = c.output();
+		EXPECT_TRUE(c.code() == 1 || c.code() == 4) << c.code() << ": " << said;
+		EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+		EXPECT_NE(said.find("Too many open files"), std::string::npos) << said;
+		EXPECT_EQ(said.find("install"), std::string::npos) << "wrong advice: " << said;
+		EXPECT_EQ(dir.mounts(), 0);
+	}
 }
 
 TEST(bad_input, no_fuse_device)

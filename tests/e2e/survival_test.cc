@@ -129,6 +129,30 @@ TEST(survival, killed_daemon_that_nobody_used_and_nobody_waits_for_is_replaced)
 	EXPECT_TRUE(next.shown("fb0"));
 }
 
+TEST(survival, of_two_started_at_once_one_gets_the_mount_point)
+{
+	for (int round = 0; round < 10; round++) {
+		mount_dir dir;
+		child two[] = {child({daemon_path(), "-f", dir.path()}),
+			       child({daemon_path(), "-f", dir.path()})};
+
+		for (child &c : two)
+			ASSERT_TRUE(eventually([&] {
+				return c.wait(milliseconds(0)) ||
+				       c.output().find("now run:") != std::string::npos;
+			}));
+		const int loser = two[0].code() < 0 ? 1 : 0;
+		ASSERT_EQ(two[1 - loser].code(), -1) << "none of them runs";
+		EXPECT_EQ(dir.mounts(), 1);
+		ASSERT_EQ(two[loser].code(), 3) << "both run: " << two[loser].output();
+		EXPECT_NE(two[loser].output().find("in use"), std::string::npos);
+		two[1 - loser].signal(SIGTERM);
+		ASSERT_TRUE(two[1 - loser].wait());
+		EXPECT_EQ(two[1 - loser].code(), 0);
+		EXPECT_EQ(dir.mounts(), 0);
+	}
+}
+
 TEST(survival, killed_x_server_leaves_its_screen_until_another_takes_it)
 {
 	mount_dir dir;

@@ -4,8 +4,10 @@
  *
  * To the background: the parent stays until the child has mounted, prints the child's line (what to
  * run next, or what went wrong) and exits with its code. The child forks before any thread exists.
- * Signals: SIGINT, SIGTERM and SIGHUP are blocked in every thread and read by the main thread;
- * SIGPIPE is ignored (a VNC client may go at any time).
+ * A parent that was interrupted meanwhile takes the child with it: nobody knows of the mount.
+ * Signals: SIGINT, SIGTERM and SIGHUP are blocked in every thread and read by the main thread, but
+ * SIGINT and SIGHUP stay ignored if they were (nohup, `&` in a script); SIGPIPE is ignored (a VNC
+ * client may go at any time).
  */
 #include <cerrno>
 #include <csignal>
@@ -73,13 +75,31 @@ static int to_background()
 	std::_Exit(code);
 }
 
-static void report_to_parent(int fd, exit_code code, const std::string &line)
+/* Return: false when there is no parent any more. */
+static bool report_to_parent(int fd, exit_code code, const std::string &line)
 {
 	const std::string text = std::to_string(static_cast<int>(code)) + " " + line;
+	const bool told = write(fd, text.data(), text.size()) >= 0;
 
-	if (write(fd, text.data(), text.size()) < 0)
+	if (!told && code != exit_code::ok)
 		message(message_kind::error, "%s", line.c_str());
 	close(fd);
+	return told;
+}
+
+/*
+ * Descriptors 0 to 2 are there, or what is opened next would become them: close_stdio() would
+ * overwrite it, and lines for a person would go into it.
+ */
+static void open_stdio()
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
 }
 
 /* From here on nobody reads what we print; lines go to syslog. */
@@ -123,8 +143,13 @@ static int run(const daemon_options &options, int report)
 	sigset_t ends;
 
 	sigemptyset(&ends);
-	for (const int s : {SIGINT, SIGTERM, SIGHUP})
-		sigaddset(&ends, s);
+	for (const int s : {SIGINT, SIGTERM, SIGHUP}) {
+		struct sigaction now {
+		};
+
+		if (s == SIGTERM || sigaction(s, nullptr, &now) || now.sa_handler != SIG_IGN)
+			sigaddset(&ends, s);
+	}
 	pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 	std::signal(SIGPIPE, SIG_IGN);
 	const int signals = signalfd(-1, &ends, SFD_CLOEXEC);
@@ -135,7 +160,12 @@ static int run(const daemon_options &options, int report)
 
 	fuse_fb::daemon d(options);
 	if (report >= 0) {
-		report_to_parent(report, exit_code::ok, d.greeting());
+		if (!report_to_parent(report, exit_code::ok, d.greeting())) {
+			message(message_kind::info, "interrupted while starting: unmounting %s",
+				d.mount_point().c_str());
+			d.stop();
+			return static_cast<int>(exit_code::failure);
+		}
 		close_stdio();
 	} else {
 		std::printf("pvshim-fb: %s\n", d.greeting().c_str());
@@ -151,6 +181,7 @@ int main(int argc, char **argv)
 {
 	int report = -1;
 
+	open_stdio();
 	try {
 		const std::optional<daemon_options> options = parse_options(argc, argv);
 		if (!options)

@@ -197,6 +197,73 @@ TEST(survival, sigterm_and_sigint_unmount_and_leave_the_folder)
 	}
 }
 
+TEST(survival, started_without_standard_streams_it_serves_and_ends)
+{
+	for (const char *closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"}) {
+		mount_dir dir;
+		const std::string script = std::string("exec \"$0\" \"$1\" ") + closed;
+
+		EXPECT_EQ(run_command({"sh", "-c", script, daemon_path(), dir.path()}).code, 0);
+		EXPECT_EQ(dir.mounts(), 1) << closed;
+		pid_t pid = 0;
+		try {
+			const std::vector<std::uint8_t> text = read_file(dir.file("stats.json"));
+
+			pid = nlohmann::json::parse(text.begin(), text.end())["pid"];
+		} catch (const std::exception &e) {
+			ADD_FAILURE() << closed << ": " << e.what();
+			continue;
+		}
+		ASSERT_EQ(kill(pid, SIGTERM), 0);
+		EXPECT_TRUE(eventually([&] { return dir.mounts() == 0; })) << closed;
+	}
+}
+
+TEST(survival, interrupted_while_it_starts_it_leaves_no_daemon)
+{
+	mount_dir dir;
+	child c({daemon_path(), dir.path()});
+	const std::string of = "/proc/" + std::to_string(c.pid()) + "/task/" +
+			       std::to_string(c.pid()) + "/children";
+	std::string child_pid;
+
+	ASSERT_TRUE(eventually([&] {
+		const std::vector<std::uint8_t> text = read_file(of);
+
+		child_pid.assign(text.begin(), text.end());
+		return !child_pid.empty();
+	}));
+	/* Stopped, it cannot be faster than the interrupt. */
+	const pid_t pid = static_cast<pid_t>(std::stol(child_pid));
+	ASSERT_EQ(kill(pid, SIGSTOP), 0);
+	c.signal(SIGINT);
+	ASSERT_TRUE(c.wait());
+	ASSERT_EQ(c.code(), 128 + SIGINT) << c.output();
+	ASSERT_EQ(kill(pid, SIGCONT), 0);
+	EXPECT_TRUE(eventually([&] { return kill(pid, 0) != 0 || dir.mounts() == 1; }));
+	EXPECT_TRUE(eventually([&] { return dir.mounts() == 0; }, std::chrono::seconds(10)))
+		<< "nobody knows of this daemon";
+	kill(pid, SIGTERM);
+}
+
+TEST(survival, ignored_signals_stay_ignored)
+{
+	for (const char *name : {"HUP", "INT"}) {
+		mount_dir dir;
+		child c({"sh", "-c", std::string("trap '' ") + name + "; exec \"$0\" -f \"$1\"",
+			 daemon_path(), dir.path()});
+
+		ASSERT_TRUE(c.wait_for_output("now run:")) << c.output();
+		c.signal(std::string(name) == "HUP" ? SIGHUP : SIGINT);
+		/* An ending daemon says so before it does anything else. */
+		EXPECT_FALSE(c.wait_for_output("unmounting", milliseconds(200))) << name;
+		c.signal(SIGTERM);
+		ASSERT_TRUE(c.wait());
+		EXPECT_EQ(c.code(), 0) << c.output();
+		EXPECT_EQ(dir.mounts(), 0);
+	}
+}
+
 TEST(survival, unmounted_from_outside_as_soon_as_nobody_uses_it)
 {
 	for (const char *tool : {"umount", "fusermount3"}) {

@@ -239,9 +239,10 @@ void daemon::stop()
 		});
 		channel_->stop();
 	}
-	viewers_.reset();
+	/* What programs asked for last may still be rendered, and asks the viewers. */
 	if (keeper_)
 		keeper_->stop();
+	viewers_.reset();
 	/* before the channel: nodes know nothing of it; the session is still there for replies */
 	fs_.reset();
 	{

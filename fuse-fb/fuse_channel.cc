@@ -127,6 +127,8 @@ void fuse_channel::stop()
 	for (std::thread &t : threads_)
 		t.join();
 	threads_.clear();
+	/* Answers that come after this have nobody to go to: libfuse keeps silent then. */
+	fuse_session_exit(session_);
 	/*
 	 * Closes /dev/fuse, so that whoever waits for an answer gets an error, then detaches the
 	 * mount.

@@ -197,6 +197,32 @@ TEST(survival, sigterm_and_sigint_unmount_and_leave_the_folder)
 	}
 }
 
+TEST(survival, ends_while_files_are_being_rendered)
+{
+	for (int round = 0; round < 6; round++) {
+		mount_dir dir;
+		running_daemon d(dir, {"--mode", "1920x1080x32"});
+		std::vector<child> readers;
+
+		/* Pictures, each slow, and behind them the counters. */
+		for (int i = 0; i < 8; i++)
+			readers.emplace_back(std::vector<std::string>{
+				"sh", "-c",
+				"while cat \"$0\"/screen.png \"$0\"/stats.json >/dev/null "
+				"2>&1; do :; done",
+				dir.path()});
+		ASSERT_TRUE(eventually(
+			[&] { return d.screen("fb0")["display"]["flushes"].get<int>() > 8; }));
+		d.process().signal(SIGTERM);
+		ASSERT_TRUE(d.process().wait());
+		EXPECT_EQ(d.process().code(), 0) << d.process().output();
+		EXPECT_EQ(d.process().output().find("fuse:"), std::string::npos)
+			<< d.process().output();
+		for (child &reader : readers)
+			EXPECT_TRUE(reader.wait());
+	}
+}
+
 TEST(survival, started_without_standard_streams_it_serves_and_ends)
 {
 	for (const char *closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"}) {

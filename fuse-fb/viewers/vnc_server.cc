@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -25,6 +26,9 @@ namespace fuse_fb
 
 /* What is shown while there is no picture. */
 constexpr std::uint32_t blank_width = 640, blank_height = 480;
+
+/* How long a client waits that cannot be taken in for want of descriptors or memory. */
+constexpr int crowded_ms = 1000;
 
 static std::string join(const std::string &host, const std::string &port)
 {
@@ -161,9 +165,11 @@ void vnc_server::show(frame_source *source)
 void vnc_server::run()
 {
 	while (!stop_) {
-		pollfd fds[2] = {{wake_fd_, POLLIN, 0}, {listen_fd_, POLLIN, 0}};
+		/* A waiting client that cannot be had stays readable: not to be looked at then. */
+		const bool crowded = std::exchange(crowded_, false);
+		pollfd fds[2] = {{wake_fd_, POLLIN, 0}, {crowded ? -1 : listen_fd_, POLLIN, 0}};
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, crowded ? crowded_ms : -1) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents) {
 			std::uint64_t count;
@@ -190,8 +196,11 @@ void vnc_server::accept_client()
 {
 	const int fd = accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		crowded_ =
+			errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
 		return;
+	}
 	if (list_.size() >= clients_most) {
 		close(fd);
 		return;

@@ -9,8 +9,9 @@
  *                                                          | rectangles, wake
  *               client <--socket-- client's thread <-------'    (vnc_client.h; libvncserver)
  *
- * I1: while nothing changes every thread sleeps without a deadline; while nobody is connected
- *     nothing is converted, and there is no canvas.
+ * I1: while nothing changes every thread sleeps without a deadline (but for a second at a time
+ *     while a client waits and there is no descriptor for it); while nobody is connected nothing is
+ *     converted, and there is no canvas.
  * I2: a client is served by a thread of its own: one that does not read stops that thread and
  *     nothing else. Neither painter nor source ever wait for a client.
  * I3: a canvas has one size for its whole life; a new size is a new canvas, and a client's thread
@@ -117,6 +118,7 @@ private:
 	std::shared_ptr<vnc_canvas> canvas_;
 	std::unique_ptr<pixel_converter> converter_;
 	std::vector<std::unique_ptr<vnc_client>> list_;
+	bool crowded_ = false; /* the client that waits could not be accepted */
 
 	std::thread painter_; /* last: everything it uses is made before */
 };

@@ -6,12 +6,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <thread>
 
 #include <dirent.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "viewers/vnc_server.h"
 #include "viewers_rfb_client.h"
@@ -253,6 +256,31 @@ TEST_F(viewers_vnc, a_still_picture_wakes_nobody)
 
 		return !c.readable(1000) && others_switches() == before;
 	}));
+}
+
+TEST_F(viewers_vnc, a_client_that_there_is_no_descriptor_for_waits_and_costs_nothing)
+{
+	rlimit usual{};
+	ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+	const int next = dup(0);
+	ASSERT_GE(next, 0);
+	close(next);
+	/* Room for the client's own socket, for none of the server's. */
+	const rlimit tight{static_cast<rlim_t>(next) + 1, usual.rlim_max};
+	ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	rfb_client c(server.port());
+	timespec before{}, after{};
+	const timespec watched{0, 300000000};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	nanosleep(&watched, nullptr);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+	const long spent =
+		(after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+	EXPECT_LT(spent, watched.tv_nsec / 20) << "it tries all the time";
+	c.shake_hands();
+	EXPECT_EQ(c.width, 333u);
 }
 
 TEST(viewers_vnc_listen, a_taken_port_is_a_clear_error)

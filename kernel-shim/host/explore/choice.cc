@@ -3,11 +3,11 @@
  * What can happen next, and asking the scheduler which of it does (explorer.h, E2 and E3).
  *
  *	the running thread can go on	0: it goes on		1..: another (a preemption)
- *	it yields			0: the next in turn	1..: others, itself (preemptions)
+ *	it has yielded			0: the next in turn	1: itself (a preemption)
  *	it sleeps or ends		0: the next in turn	1..: others, for free
  *
- * and after these: time passes up to the earliest deadline, which is a preemption unless nobody
- * else could run.
+ * and after these (not after a yield, if others can run): time passes up to the earliest deadline,
+ * which is a preemption unless nobody else could run.
  */
 #include "explorer.h"
 
@@ -44,36 +44,40 @@ void explorer::add_due(std::vector<schedule_option> *options)
 	}
 }
 
-void explorer::collect(bool yields, std::vector<schedule_option> *options)
+void explorer::collect()
 {
-	bool can_run = current_->state == thread_state::ready;
+	std::vector<schedule_option> &options = decision_.options;
 
-	options->clear();
-	if (can_run && !yields)
-		options->push_back({option_kind::run, 0, (u16)current_->id});
-	add_runnable(current_->id, options);
-	/* Whoever yields is followed by the next in turn; anything else is a choice that costs. */
-	if (can_run) {
-		for (size_t i = 1; i < options->size(); i++)
-			(*options)[i].preempts = 1;
+	options.clear();
+	if (current_->state == thread_state::ready)
+		options.push_back({option_kind::run, 0, (u16)current_->id});
+	add_runnable(current_->id, &options);
+	if (current_->state == thread_state::ready) {
+		for (size_t i = 1; i < options.size(); i++)
+			options[i].preempts = 1;
 	}
-	add_due(options);
-	if (can_run && yields)
-		options->push_back({option_kind::run, !options->empty(), (u16)current_->id});
+	add_due(&options);
 }
 
-/* @asked: the scheduler has already said that option 0 will not do. */
-const schedule_option &explorer::ask(bool running, bool asked)
+/* The next decision. Return: option 0 will do. */
+bool explorer::ask_default(bool running)
 {
-	int i;
-
 	decision_.ordinal = ordinal_++;
 	decision_.preemptions = preemptions_;
+	decision_.thread = (u16)current_->id;
 	decision_.running = running;
+	decision_.timed = nr_timed_ != 0;
 	decision_.next = current_->next;
-	if (!asked && sched_->is_default(decision_.ordinal, preemptions_, running, current_->next))
-		return decision_.options[0];
-	i = sched_->pick(decision_);
+	return sched_->is_default(decision_);
+}
+
+/* The same decision, when option 0 will not do as a matter of course. */
+const schedule_option &explorer::ask()
+{
+	int i = sched_->pick(decision_);
+
+	if (i == scheduler::REDUNDANT)
+		give_up(outcome::redundant);
 	if (i < 0) {
 		reason_ = EXPLORE_DIVERGED;
 		give_up(outcome::diverged);
@@ -85,35 +89,39 @@ const schedule_option &explorer::ask(bool running, bool asked)
 
 void explorer::branch()
 {
-	bool yields = current_->next.kind == KSHIM_YIELD, asked = false;
+	if (alone_ || (nr_ready_ == 1 && nr_timed_ == 0))
+		return;
+	/* The usual case, without a look at the options: there are others, whatever they are. */
+	if (nr_ready_ > 1 && ask_default(true))
+		return;
+	collect();
+	if (nr_ready_ > 1 || (decision_.options.size() > 1 && !ask_default(true)))
+		take(ask());
+}
+
+/* The next in turn, or whom time makes it; or the yielding thread again. */
+void explorer::yielded()
+{
+	std::vector<schedule_option> &options = decision_.options;
 
 	if (nr_ready_ == 1 && nr_timed_ == 0)
 		return;
-	if (alone_) {
-		if (!yields)
-			return;
-		collect(true, &decision_.options);
-		take(decision_.options[0]);
-		return;
-	}
-	/* The usual case, without a look at the options: there are others, whatever they are. */
-	if (!yields && nr_ready_ > 1) {
-		if (sched_->is_default(ordinal_, preemptions_, true, current_->next)) {
-			ordinal_++;
-			return;
-		}
-		asked = true;
-	}
-	collect(yields, &decision_.options);
-	if (decision_.options.size() > 1)
-		take(ask(!yields, asked));
+	options.clear();
+	add_runnable(current_->id, &options);
+	if (options.empty())
+		add_due(&options);
 	else
-		take(decision_.options[0]);
+		options.resize(1);
+	options.push_back({option_kind::run, !options.empty(), (u16)current_->id});
+	if (alone_ || options.size() == 1 || ask_default(false))
+		take(options[0]);
+	else
+		take(ask());
 }
 
 void explorer::leave()
 {
-	collect(false, &decision_.options);
+	collect();
 	if (decision_.options.empty()) {
 		kshim_thread *main = threads_[0].get();
 
@@ -125,10 +133,10 @@ void explorer::leave()
 		switch_to(main);
 		return;
 	}
-	if (alone_ || decision_.options.size() == 1)
+	if (alone_ || decision_.options.size() == 1 || ask_default(false))
 		take(decision_.options[0]);
 	else
-		take(ask(false, false));
+		take(ask());
 }
 
 void explorer::take(const schedule_option &option)
@@ -146,16 +154,25 @@ void explorer::take(const schedule_option &option)
 						 " us)"});
 			now_ = t->deadline;
 		}
-		if (!alone_)
-			shared_.record(CLOCK, {KSHIM_STORE, &now_, sizeof(now_)});
 	}
 	if (t->state == thread_state::waiting) {
+		if (watcher_ && !alone_)
+			watch_timeout(t, option.kind == option_kind::time);
 		make_ready(t);
 		t->timed_out = true;
 		/* The new time is there for all: others may use it first. */
 		t->fresh = false;
 	}
 	switch_to(t);
+}
+
+/* @t stops waiting, as a step of its own; @passes: time passes up to its deadline for that. */
+void explorer::watch_timeout(const kshim_thread *t, bool passes)
+{
+	if (!watcher_->step(t->id, {passes ? KSHIM_STORE : KSHIM_LOAD, &now_, sizeof(now_)},
+			    passes))
+		give_up(outcome::redundant);
+	watcher_->touch({KSHIM_RMW, t->word, sizeof(*t->word)});
 }
 
 void explorer::switch_to(kshim_thread *t)
@@ -177,7 +194,7 @@ int explorer::choose(int n, const char *what)
 	decision_.options.clear();
 	for (int i = 0; i < n; i++)
 		decision_.options.push_back({option_kind::data, 0, (u16)i});
-	value = ask(false, false).what;
+	value = (ask_default(false) ? decision_.options[0] : ask()).what;
 	if (tracing_)
 		trace_.push_back({current_->id, std::string(what) + ": " + std::to_string(value)});
 	return value;

@@ -42,6 +42,7 @@ outcome explorer::run_one(scheduler *sched, bool trace)
 	kshim_thread *main;
 
 	sched_ = sched;
+	watcher_ = sched->watcher();
 	tracing_ = trace;
 	alone_ = true;
 	nr_ready_ = nr_timed_ = nr_threads_ = 0;
@@ -147,6 +148,10 @@ kshim_thread *explorer::new_thread(const char *name, void (*fn)(void *), void *a
 	fiber_prepare(&t->ctx, t->stack, fiber_entry, t);
 	make_ready(t);
 	nr_threads_++;
+	if (watcher_ && !alone_) {
+		watcher_->touch({}); /* numbers of threads depend on the order of starts */
+		watcher_->enables(t->id, KSHIM_FOREVER);
+	}
 	return t;
 }
 
@@ -220,11 +225,12 @@ int explorer::wait(const u32 *word, u32 expected, u64 deadline, const char *why)
 {
 	kshim_thread *t = current_;
 
-	/* With a deadline the step looks at the clock too. */
-	if (deadline == KSHIM_FOREVER)
-		point(KSHIM_LOAD, word, sizeof(*word));
-	else
-		point(KSHIM_RMW, nullptr, 0);
+	arrive({.kind = KSHIM_LOAD,
+		.object = word,
+		.size = sizeof(*word),
+		.sleeps = true,
+		.clock = deadline == KSHIM_FOREVER ? nullptr : &now_},
+	       nullptr);
 	if (__atomic_load_n(word, __ATOMIC_RELAXED) != expected)
 		return 0;
 	if (deadline <= now_)
@@ -258,6 +264,8 @@ void explorer::wake_waiters(const u32 *word, int n)
 		}
 		if (!first)
 			return;
+		if (watcher_ && !alone_)
+			watcher_->enables(first->id, first->deadline);
 		make_ready(first);
 		if (tracing_ && !alone_)
 			trace_.push_back({current_->id, std::string("wakes ") + first->name});
@@ -292,12 +300,21 @@ void explorer::point(enum kshim_point_kind kind, const void *object, unsigned in
 		     const void *caller)
 {
 	/* Memory is sequentially consistent here: a fence does nothing. */
-	if (kind == KSHIM_FENCE)
-		return;
-	current_->next = {kind, aliases_.memory(object), size};
-	if (!current_->fresh || kind == KSHIM_YIELD)
+	if (kind != KSHIM_FENCE)
+		arrive({.kind = kind, .object = aliases_.memory(object), .size = size}, caller);
+}
+
+/* The current thread is about to do @next: others may come first. Returns when it is to do it. */
+void explorer::arrive(const step_access &next, const void *caller)
+{
+	current_->next = next;
+	if (!current_->fresh)
 		branch();
 	current_->fresh = false;
+	if (watcher_ && !alone_ && !watcher_->step(current_->id, next))
+		give_up(outcome::redundant);
+	if (next.kind == KSHIM_YIELD)
+		yielded();
 	steps_++;
 	if (alone_) {
 		if (steps_ > MAX_ALONE_STEPS) {
@@ -312,13 +329,12 @@ void explorer::point(enum kshim_point_kind kind, const void *object, unsigned in
 			  " steps: endless loop, last in " + current_->name + "\n" + who_waits();
 		give_up(outcome::violated);
 	}
-	if (kind == KSHIM_YIELD)
+	if (next.kind == KSHIM_YIELD)
 		return;
-	shared_.record(current_->id, current_->next);
 	if (tracing_)
 		trace_step(caller);
-	if (size)
-		check_access(current_->next);
+	if (next.size)
+		check_access(next);
 }
 
 bool explorer::free(void *block, size_t bytes)

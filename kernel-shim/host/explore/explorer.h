@@ -29,7 +29,7 @@
 #include "aliases.h"
 #include "arena.h"
 #include "fiber.h"
-#include "footprint.h"
+#include "reduction.h"
 #include "scheduler.h"
 
 #include <kshim/explore.h>
@@ -67,7 +67,12 @@ struct trace_line {
 	std::string text;
 };
 
-enum class outcome : u8 { passed, violated, diverged };
+enum class outcome : u8 {
+	passed,
+	violated,
+	diverged,
+	redundant, /* left off half way: an equal schedule is run (reduction.h) */
+};
 
 class explorer
 {
@@ -89,7 +94,7 @@ public:
 	u64 steps() const { return steps_; }
 	std::string trace_table() const;
 
-	footprint &shared() { return shared_; }
+	const u64 *clock() const { return &now_; }
 	/* A mutant of the options that no code ever asked for, or null. */
 	const char *unknown_mutant() const;
 
@@ -120,7 +125,6 @@ public:
 private:
 	static constexpr unsigned int MAX_THREADS = 64;
 	static constexpr u64 MAX_ALONE_STEPS = 50000000;
-	static constexpr unsigned int CLOCK = 63; /* as a thread that sets the time */
 
 	void main_body();
 	static void fiber_entry(void *arg);
@@ -131,13 +135,18 @@ private:
 
 	/* The running thread could go on, after whatever is chosen here. */
 	void branch();
+	/* It has yielded. */
+	void yielded();
 	/* The running thread cannot go on. */
 	void leave();
-	void collect(bool yields, std::vector<schedule_option> *options);
+	void collect();
 	void add_runnable(unsigned int after, std::vector<schedule_option> *options);
 	void add_due(std::vector<schedule_option> *options);
 	void take(const schedule_option &option);
-	const schedule_option &ask(bool running, bool asked);
+	bool ask_default(bool running);
+	const schedule_option &ask();
+	void watch_timeout(const kshim_thread *t, bool passes);
+	void arrive(const step_access &next, const void *caller);
 	void switch_to(kshim_thread *t);
 	void make_ready(kshim_thread *t);
 	void quiesce(u64 horizon_ns);
@@ -159,7 +168,6 @@ private:
 	std::vector<char> mutant_met_;
 	arena arena_;
 	alias_table aliases_;
-	footprint shared_;
 	std::vector<std::unique_ptr<kshim_thread>> threads_;
 	fiber_context engine_ctx_;
 
@@ -170,6 +178,7 @@ private:
 
 	/* Of the schedule: */
 	scheduler *sched_ = nullptr;
+	reduction *watcher_ = nullptr; /* the scheduler's; told of steps while not alone_ */
 	bool running_ = false, alone_ = true, tracing_ = false;
 	kshim_thread *current_ = nullptr;
 	unsigned int nr_ready_ = 0, nr_timed_ = 0, nr_threads_ = 0;

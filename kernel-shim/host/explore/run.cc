@@ -9,9 +9,6 @@
 
 static constexpr u64 RANDOM_SCHEDULES = 10000;
 
-/* So often the search begins anew because it found further shared words; then it does without. */
-static constexpr int MAX_RESTARTS = 200;
-
 /* Watches the clock of the outside: how long the search may take, when to tell how it goes. */
 class pacer
 {
@@ -105,12 +102,11 @@ static std::string summary_of(const explore_options &options, const explore_resu
 	return text;
 }
 
-/* Runs what @sched wants, and leaves its result. @learns: the search begins anew when it must. */
+/* Runs what @sched wants, and leaves its result. */
 static void search(explorer *e, scheduler *sched, const explore_scenario &scenario,
-		   const explore_options &options, bool learns, pacer *pace, explore_result *result)
+		   const explore_options &options, pacer *pace, explore_result *result)
 {
 	u64 limit = options.max_schedules;
-	int restarts = 0;
 
 	result->verdict = explore_verdict::held;
 	result->exhausted = result->gave_up = false;
@@ -127,7 +123,7 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 			break;
 		}
 		outcome = e->run_one(sched, false);
-		result->schedules++;
+		result->schedules += outcome != outcome::redundant;
 		result->runs++;
 		result->steps += e->steps();
 		if (outcome == outcome::diverged) {
@@ -144,26 +140,11 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 			found_violation(e, scenario, options, result);
 			return;
 		}
-		if (learns && e->shared().grown()) {
-			e->shared().clear_grown();
-			if (restarts++ == MAX_RESTARTS) {
-				result->verdict = explore_verdict::misused;
-				result->reason = result->summary =
-					"the world's addresses differ from schedule to schedule; "
-					"use explore_new() and kmalloc(), or reduce = false";
-				return;
-			}
-			sched->restart();
-			result->schedules = 0;
-		}
 	}
 	result->summary = summary_of(options, *result);
 }
 
-/*
- * Smaller bounds first: a violation comes out with as few preemptions as it can, and the shared
- * words are mostly known when the big search begins.
- */
+/* Smaller bounds first: a violation comes out with as few preemptions as it can. */
 static void search_deeper(explorer *e, const explore_scenario &scenario,
 			  const explore_options &options, pacer *pace, explore_result *result)
 {
@@ -171,13 +152,21 @@ static void search_deeper(explorer *e, const explore_scenario &scenario,
 
 	for (opts.bound = options.bound < 0 ? -1 : 0;; opts.bound++) {
 		std::unique_ptr<scheduler> sched =
-			make_sched_dfs(opts.bound, opts.reduce ? &e->shared() : nullptr);
+			make_sched_dfs(opts.bound, opts.reduce ? e->clock() : nullptr);
 
-		search(e, sched.get(), scenario, opts, opts.reduce, pace, result);
+		search(e, sched.get(), scenario, opts, pace, result);
 		if (opts.bound == options.bound || result->verdict != explore_verdict::held ||
 		    !result->exhausted)
 			return;
 	}
+}
+
+/* For the schedulers that never come to an end by themselves. */
+static u64 random_schedules(const explore_options &options)
+{
+	if (options.max_schedules)
+		return options.max_schedules;
+	return options.seconds ? ~0ull : RANDOM_SCHEDULES;
 }
 
 explore_result explore_run(const explore_scenario &scenario, const explore_options &options)
@@ -209,16 +198,17 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 	case explore_scheduler::dfs:
 		search_deeper(&e, scenario, opts, &pace, &result);
 		break;
+	case explore_scheduler::pct:
+		sched = make_sched_pct(opts.seed, opts.pct_depth, random_schedules(opts));
+		search(&e, sched.get(), scenario, opts, &pace, &result);
+		break;
 	case explore_scheduler::random:
-		if (!opts.max_schedules && !opts.seconds)
-			opts.max_schedules = RANDOM_SCHEDULES;
-		sched = make_sched_random(opts.seed,
-					  opts.max_schedules ? opts.max_schedules : ~0ull);
-		search(&e, sched.get(), scenario, opts, false, &pace, &result);
+		sched = make_sched_random(opts.seed, random_schedules(opts));
+		search(&e, sched.get(), scenario, opts, &pace, &result);
 		break;
 	case explore_scheduler::replay:
 		sched = make_sched_replay(path);
-		search(&e, sched.get(), scenario, opts, false, &pace, &result);
+		search(&e, sched.get(), scenario, opts, &pace, &result);
 		break;
 	}
 	result.seconds = pace.elapsed();

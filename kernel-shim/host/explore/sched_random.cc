@@ -6,6 +6,7 @@
  * A running thread is left with probability 1/8: with an even chance at every point, schedules
  * would be a fine shuffle and long stretches of one thread would hardly occur.
  */
+#include "random.h"
 #include "scheduler.h"
 
 namespace
@@ -20,30 +21,18 @@ public:
 	{
 		if (done_ == schedules_)
 			return false;
-		state_ = seed_ * 0x9e3779b97f4a7c15ull + ++done_ * 0xd1342543de82ef95ull;
+		random_ = random_of_schedule(seed_, ++done_);
 		return true;
 	}
 
-	bool is_default(u32, u32, bool running, const step_access &next) override
-	{
-		return running && next.kind != KSHIM_YIELD && (random() & 7);
-	}
+	bool is_default(const decision &d) override { return d.running && random_.below(8); }
 
-	int pick(const decision &d) override { return (int)(random() % d.options.size()); }
+	int pick(const decision &d) override { return (int)random_.below(d.options.size()); }
 
 private:
-	/* splitmix64 */
-	u64 random()
-	{
-		u64 z = state_ += 0x9e3779b97f4a7c15ull;
-
-		z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-		z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-		return z ^ (z >> 31);
-	}
-
 	const u64 seed_, schedules_;
-	u64 done_ = 0, state_ = 0;
+	u64 done_ = 0;
+	generator random_;
 };
 
 } // namespace

@@ -20,9 +20,9 @@ public:
 		return true;
 	}
 
-	bool is_default(u32 ordinal, u32, bool, const step_access &) override
+	bool is_default(const decision &d) override
 	{
-		return pos_ == path_.size() || ordinal != path_[pos_].ordinal;
+		return pos_ == path_.size() || d.ordinal != path_[pos_].ordinal;
 	}
 
 	int pick(const decision &d) override
@@ -30,7 +30,7 @@ public:
 		u32 option = path_[pos_].option;
 
 		if (option >= d.options.size())
-			return -1;
+			return DIVERGED;
 		pos_++;
 		return (int)option;
 	}

@@ -8,20 +8,18 @@
  * is not 0, and that does not depend on the scheduler which found it.
  *
  * A scheduler is asked for each decision, begins with begin() and looks at the outcome in end().
- * Others than these three (PCT, partial-order reduction) fit in here: a decision tells what every
- * thread would do next.
  */
 #ifndef KSHIM_EXPLORE_SCHEDULER_H
 #define KSHIM_EXPLORE_SCHEDULER_H
 
-#include "footprint.h"
+#include "dependence.h"
 
 #include <memory>
 #include <string>
 #include <vector>
 
 enum class option_kind : u8 {
-	run,  /* a thread that can run */
+	run,  /* a thread that can run, or a sleeper whose deadline has passed */
 	time, /* time passes up to a sleeper's deadline, and the sleeper runs */
 	data, /* a value of kshim_choose() */
 };
@@ -34,10 +32,12 @@ struct schedule_option {
 
 struct decision {
 	u32 ordinal;
-	u32 preemptions;  /* used up in this schedule so far */
-	bool running;     /* the thread that ran up to here could go on: it is option 0 */
-	step_access next; /* what it is going to do; only with `running` */
-	std::vector<schedule_option> options; /* at least 2 */
+	u32 preemptions;                      /* used up in this schedule so far */
+	u16 thread;                           /* who ran up to here */
+	bool running;                         /* it could go on: it is option 0 */
+	bool timed;                           /* somebody sleeps with a deadline */
+	step_access next;                     /* what the thread is going to do, or has done last */
+	std::vector<schedule_option> options; /* at least 2; not yet there for is_default() */
 };
 
 struct deviation {
@@ -58,23 +58,27 @@ public:
 	 * Cheaper than pick(), and asked first: can option 0 be taken without looking at the
 	 * options?
 	 */
-	virtual bool is_default(u32 ordinal, u32 preemptions, bool running,
-				const step_access &next) = 0;
+	virtual bool is_default(const decision &d) = 0;
 
-	/* The option to take, or -1: these are not the decisions of last time. */
+	static constexpr int DIVERGED = -1;  /* these are not the decisions of last time */
+	static constexpr int REDUNDANT = -2; /* this schedule need not be run to its end */
+
+	/* The option to take, or one of these. */
 	virtual int pick(const decision &d) = 0;
 
 	/* After a schedule. False: it did not come to all the decisions it should have. */
 	virtual bool end() { return true; }
 
-	/* Forget what has been done and begin anew; false when that makes no sense. */
-	virtual bool restart() { return false; }
-
 	/* begin() returned false because everything has been tried. */
 	virtual bool exhausted() const { return false; }
+
+	/* Wants to know of all steps, or null. */
+	virtual class reduction *watcher() { return nullptr; }
 };
 
-std::unique_ptr<scheduler> make_sched_dfs(int bound, const footprint *shared);
+/* @clock: of the explorer, for reduction.h; null: run every schedule. */
+std::unique_ptr<scheduler> make_sched_dfs(int bound, const u64 *clock);
+std::unique_ptr<scheduler> make_sched_pct(u64 seed, unsigned int depth, u64 schedules);
 std::unique_ptr<scheduler> make_sched_random(u64 seed, u64 schedules);
 std::unique_ptr<scheduler> make_sched_replay(std::vector<deviation> path);
 

@@ -67,6 +67,7 @@ struct explore_scenario {
 
 enum class explore_scheduler {
 	dfs,    /* depth first: every schedule within the bound */
+	pct,    /* max_schedules of them, random priorities; the bound is not used: sched_pct.cc */
 	random, /* max_schedules of them, from the seed; the bound is not used */
 	replay, /* the one of the token */
 };
@@ -82,12 +83,13 @@ struct explore_options {
 	explore_scheduler scheduler = explore_scheduler::dfs;
 	int bound = 2; /* preemptions in one schedule; -1: no bound */
 	u64 seed = 1;
-	u64 max_schedules = 0;          /* 0: no limit for dfs, 10000 for random */
+	unsigned int pct_depth = 3;     /* pct: bugs that need so many things in one order */
+	u64 max_schedules = 0;          /* 0: no limit for dfs, 10000 for pct and random */
 	double seconds = 0;             /* of real time, then the search ends; 0: no limit */
 	unsigned int max_steps = 50000; /* of one schedule; more is taken for an endless loop */
 	u64 horizon_ns = 10000000000;   /* virtual time that quiescence may take */
 	unsigned int nr_cpus = 2;
-	bool reduce = true;       /* leave out preemptions that cannot matter: see footprint.h */
+	bool reduce = true;       /* dfs: run one of equal schedules: see reduction.h */
 	bool trace = true;        /* run a violation a second time to write its trace */
 	bool trace_steps = false; /* the trace tells every step, not what functions did */
 	std::vector<std::string> mutants;

@@ -19,6 +19,7 @@
  *
  * Exit status: 0; 1: the host refused something; 2: bad arguments.
  */
+#include "environment.h"
 #include "faults_bare.h"
 
 #include <algorithm>
@@ -32,7 +33,6 @@
 #include <fstream>
 #include <string>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include <vector>
 
@@ -191,41 +191,6 @@ void run_round(row &r, std::size_t pages)
 	pin_thread(0, -1);
 }
 
-std::string first_line(const char *path, const char *prefix)
-{
-	std::ifstream in(path);
-	std::string line;
-
-	while (std::getline(in, line)) {
-		if (line.rfind(prefix, 0) == 0)
-			return line.substr(std::strlen(prefix));
-	}
-	return "unknown";
-}
-
-void print_environment(std::size_t rounds, std::size_t pages)
-{
-	struct utsname uts;
-
-	uname(&uts);
-	std::printf("# kernel: %s %s\n# cpus: %ld\n", uts.release, uts.machine,
-		    sysconf(_SC_NPROCESSORS_ONLN));
-	std::printf("# cpu:%s\n", first_line("/proc/cpuinfo", "model name\t:").c_str());
-	std::printf("# hypervisor: %s\n",
-		    first_line("/proc/cpuinfo", "flags").find(" hypervisor") != std::string::npos
-			    ? "yes (waking another processor is dear)"
-			    : "no");
-	std::printf("# load: %s\n", first_line("/proc/loadavg", "").c_str());
-	std::printf("# compiler: %s\n", __VERSION__);
-	std::printf("# rounds: %zu of %zu pages, ways alternating, medians\n", rounds, pages);
-#ifdef BENCH_SANITIZED
-	std::printf("# warning: built with a sanitizer: the mmu's figures mean nothing\n");
-#endif
-#ifndef __OPTIMIZE__
-	std::printf("# warning: built without optimisation\n");
-#endif
-}
-
 void print_rows(std::vector<row> &rows, std::size_t rounds, std::size_t pages)
 {
 	const double n = (double)(rounds * pages);
@@ -376,7 +341,9 @@ int main(int argc, char **argv)
 	{
 		machine_scope bound(m);
 
-		print_environment(rounds, pages);
+		print_environment("the mmu's");
+		std::printf("# rounds: %zu of %zu pages, ways alternating, medians\n", rounds,
+			    pages);
 		run(rounds, pages);
 	}
 	return pv_machine_destroy(m) ? 1 : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One memory at several addresses: both ends of a ring see the shared page at their own. What
- * threads share is found out by address (footprint.h), so an access is taken for one to the
+ * threads share is found out by address (dependence.h), so an access is taken for one to the
  * memory itself, whatever way it comes.
  *
  *	kernel map	| page 7 | page 3 |		a range for each run of frames

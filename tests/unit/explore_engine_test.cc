@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The explorer on programs whose verdict is known: each wrong shape is found, the right program of
- * the same shape is not accused, and what was found can be run again.
+ * The explorer on programs whose verdict is known: what it finds, what it says about it, what it
+ * refuses. (Each scheduler on each shape of bug: explore_schedulers_test.cc.)
  */
-#include <kshim/explore.h>
+#include "explore_shapes.h"
+#include "explore_test.h"
+
 #include <kshim/machine.h>
 #include <kshim/mutant.h>
 #include <linux/completion.h>
@@ -12,72 +14,12 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include <gtest/gtest.h>
-#include <limits.h>
+using namespace explore_test;
 
 namespace
 {
 
-explore_options bound(int n)
-{
-	explore_options options;
-
-	options.bound = n;
-	return options;
-}
-
-/* Holds, and every schedule within the bound was run. */
-void expect_holds(const explore_result &r)
-{
-	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary << "\n" << r.trace;
-	EXPECT_TRUE(r.exhausted) << r.summary;
-	EXPECT_EQ(r.summary.find("exhausted: all "), 0u) << r.summary;
-}
-
-void expect_violated(const explore_result &r, const char *reason)
-{
-	EXPECT_EQ(r.verdict, explore_verdict::violated) << r.summary;
-	EXPECT_NE(r.reason.find(reason), std::string::npos) << r.reason;
-	EXPECT_NE(r.trace.find("VIOLATION"), std::string::npos) << r.trace;
-}
-
 /* Two threads count, with and without a lock. */
-
-struct counting {
-	u32 counter;
-	struct mutex lock;
-};
-
-void count_bare(void *p)
-{
-	auto *w = static_cast<counting *>(p);
-	u32 seen = READ_ONCE(w->counter);
-
-	WRITE_ONCE(w->counter, seen + 1);
-}
-
-void count_locked(void *p)
-{
-	auto *w = static_cast<counting *>(p);
-	guard(mutex)(&w->lock);
-
-	count_bare(w);
-}
-
-void check_two(void *p)
-{
-	auto *w = static_cast<counting *>(p);
-
-	explore_expect(w->counter == 2, "counter is %u, not 2", w->counter);
-}
-
-explore_scenario counting_scenario(void (*count)(void *))
-{
-	return {.name = "counting",
-		.setup = []() -> void * { return explore_new<counting>(); },
-		.tasks = {{"A", count}, {"B", count}},
-		.check = check_two};
-}
 
 TEST(explore, lost_update_is_found_with_one_preemption)
 {
@@ -191,31 +133,6 @@ TEST(explore, all_interleavings_of_two_times_two_steps_are_six)
 
 /* Two locks in two orders. */
 
-struct two_locks {
-	struct mutex a, b;
-};
-
-void a_then_b(void *p)
-{
-	auto *w = static_cast<two_locks *>(p);
-	guard(mutex)(&w->a);
-	guard(mutex)(&w->b);
-}
-
-void b_then_a(void *p)
-{
-	auto *w = static_cast<two_locks *>(p);
-	guard(mutex)(&w->b);
-	guard(mutex)(&w->a);
-}
-
-explore_scenario locking_scenario(void (*other)(void *))
-{
-	return {.name = "locking",
-		.setup = []() -> void * { return explore_new<two_locks>(); },
-		.tasks = {{"left", a_then_b}, {"right", other}}};
-}
-
 TEST(explore, abba_deadlock_is_found_and_says_who_waits_for_whom)
 {
 	explore_result r = explore_run(locking_scenario(b_then_a), bound(1));
@@ -230,65 +147,6 @@ TEST(explore, abba_deadlock_is_found_and_says_who_waits_for_whom)
 TEST(explore, locks_in_one_order_are_not_accused)
 {
 	expect_holds(explore_run(locking_scenario(a_then_b), bound(-1)));
-}
-
-/* A wake-up that comes between the look and the sleep. */
-
-struct handshake {
-	u32 ready;
-	u32 sleepers;
-};
-
-void announce(void *p)
-{
-	auto *w = static_cast<handshake *>(p);
-
-	WRITE_ONCE(w->ready, 1u);
-	kshim_wake(&w->sleepers, INT_MAX);
-}
-
-void sleep_carelessly(void *p)
-{
-	auto *w = static_cast<handshake *>(p);
-
-	if (!READ_ONCE(w->ready))
-		(void)kshim_wait(&w->sleepers, 0, KSHIM_FOREVER, "ready");
-}
-
-void sleep_on_the_word(void *p)
-{
-	auto *w = static_cast<handshake *>(p);
-
-	while (!READ_ONCE(w->ready))
-		(void)kshim_wait(&w->ready, 0, KSHIM_FOREVER, "ready");
-}
-
-void announce_on_the_word(void *p)
-{
-	auto *w = static_cast<handshake *>(p);
-
-	WRITE_ONCE(w->ready, 1u);
-	kshim_wake(&w->ready, INT_MAX);
-}
-
-explore_scenario handshake_scenario(void (*sleep)(void *), void (*wake)(void *))
-{
-	return {.name = "handshake",
-		.setup = []() -> void * { return explore_new<handshake>(); },
-		.tasks = {{"sleeper", sleep}, {"waker", wake}}};
-}
-
-TEST(explore, lost_wake_up_is_found)
-{
-	explore_result r = explore_run(handshake_scenario(sleep_carelessly, announce), bound(1));
-
-	expect_violated(r, "sleeper waits for ready");
-}
-
-TEST(explore, sleeping_on_the_word_itself_is_not_accused)
-{
-	expect_holds(explore_run(handshake_scenario(sleep_on_the_word, announce_on_the_word),
-				 bound(-1)));
 }
 
 /* Loops that wait. */
@@ -513,28 +371,6 @@ TEST(explore, token_replays_the_violation_100_of_100_times)
 		ASSERT_EQ(r.trace, found.trace);
 		ASSERT_EQ(r.token, found.token);
 	}
-}
-
-TEST(explore, same_seed_same_run_and_random_finds_the_lost_update)
-{
-	explore_options options;
-
-	options.scheduler = explore_scheduler::random;
-	options.seed = 42;
-	explore_result first = explore_run(counting_scenario(count_bare), options);
-	explore_result second = explore_run(counting_scenario(count_bare), options);
-
-	expect_violated(first, "counter is 1");
-	EXPECT_EQ(first.schedules, second.schedules);
-	EXPECT_EQ(first.token, second.token);
-	EXPECT_EQ(first.trace, second.trace);
-
-	options.max_schedules = 2000;
-	explore_result held = explore_run(counting_scenario(count_locked), options);
-
-	EXPECT_EQ(held.verdict, explore_verdict::held) << held.summary;
-	EXPECT_EQ(held.schedules, 2000u);
-	EXPECT_FALSE(held.exhausted);
 }
 
 TEST(explore, bad_tokens_are_refused_with_a_reason)

@@ -128,7 +128,7 @@ TEST_P(mutant, is_killed_and_the_token_replays)
 
 /*
  * What the reduction leaves out is nothing: the same verdicts without it, as far as that is
- * affordable. All of the catalogue of this writing is, but scenarios may grow.
+ * affordable; the line that is printed says whether those were all.
  */
 constexpr u64 AFFORDABLE = 100000;
 

@@ -225,12 +225,12 @@ int explorer::wait(const u32 *word, u32 expected, u64 deadline, const char *why)
 {
 	kshim_thread *t = current_;
 
-	arrive({.kind = KSHIM_LOAD,
-		.object = word,
-		.size = sizeof(*word),
-		.sleeps = true,
-		.clock = deadline == KSHIM_FOREVER ? nullptr : &now_},
-	       nullptr);
+	t->next = {.kind = KSHIM_LOAD,
+		   .object = word,
+		   .size = sizeof(*word),
+		   .sleeps = true,
+		   .clock = deadline == KSHIM_FOREVER ? nullptr : &now_};
+	arrive(nullptr);
 	if (__atomic_load_n(word, __ATOMIC_RELAXED) != expected)
 		return 0;
 	if (deadline <= now_)
@@ -300,14 +300,17 @@ void explorer::point(enum kshim_point_kind kind, const void *object, unsigned in
 		     const void *caller)
 {
 	/* Memory is sequentially consistent here: a fence does nothing. */
-	if (kind != KSHIM_FENCE)
-		arrive({.kind = kind, .object = aliases_.memory(object), .size = size}, caller);
+	if (kind == KSHIM_FENCE)
+		return;
+	current_->next = {.kind = kind, .object = aliases_.memory(object), .size = size};
+	arrive(caller);
 }
 
-/* The current thread is about to do @next: others may come first. Returns when it is to do it. */
-void explorer::arrive(const step_access &next, const void *caller)
+/* The current thread is about to do its `next`: others may come first. */
+void explorer::arrive(const void *caller)
 {
-	current_->next = next;
+	const step_access &next = current_->next;
+
 	if (!current_->fresh)
 		branch();
 	current_->fresh = false;

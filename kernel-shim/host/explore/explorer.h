@@ -146,7 +146,7 @@ private:
 	bool ask_default(bool running);
 	const schedule_option &ask();
 	void watch_timeout(const kshim_thread *t, bool passes);
-	void arrive(const step_access &next, const void *caller);
+	void arrive(const void *caller);
 	void switch_to(kshim_thread *t);
 	void make_ready(kshim_thread *t);
 	void quiesce(u64 horizon_ns);

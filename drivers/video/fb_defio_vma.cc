@@ -34,6 +34,7 @@
 #include "video/damage.h"
 #include "video/fb_defio_private.h"
 
+#include <kshim/host.h>
 #include <kshim/mutant.h>
 #include <linux/bitmap.h>
 #include <linux/err.h>
@@ -220,6 +221,7 @@ static int make_view(struct fb_defio_vmas *vmas)
 		       vmas->info->screen_buffer + (index << PAGE_SHIFT), PAGE_SIZE);
 		pages[index]->mapping = &vmas->mapping;
 		pages[index]->index = index;
+		kshim_name(pages[index], sizeof(struct page), "view page", (long)index);
 	}
 	scoped_guard (mutex, &vmas->lock)
 		vmas->pages = pages;
@@ -334,6 +336,7 @@ struct fb_defio_vmas *fb_defio_vmas_alloc(struct fb_info *info)
 		kfree(vmas);
 		return nullptr;
 	}
+	kshim_name(vmas->dirty, BITS_TO_LONGS(vmas->nr_pages) * sizeof(long), "dirty bits");
 	return vmas;
 }
 

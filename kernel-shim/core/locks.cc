@@ -101,7 +101,7 @@ void lock_word_destroy(struct lock_word *lock, const char *kind)
 
 /* The bodies of the locks: where the annotations of the headers come true. */
 
-void spin_lock_init(spinlock_t *lock)
+void(spin_lock_init)(spinlock_t *lock)
 {
 	lock->lock = {};
 }
@@ -132,7 +132,7 @@ void assert_spin_locked(const spinlock_t *lock) __no_thread_safety_analysis
 		kshim_violation("spin lock at %p should be held here", (const void *)lock);
 }
 
-void mutex_init(struct mutex *lock)
+void(mutex_init)(struct mutex *lock)
 {
 	lock->lock = {};
 }

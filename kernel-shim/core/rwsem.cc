@@ -20,7 +20,7 @@
 #define RWSEM_SLEEPERS (1u << 30)
 #define RWSEM_READERS (RWSEM_SLEEPERS - 1)
 
-void init_rwsem(struct rw_semaphore *sem)
+void(init_rwsem)(struct rw_semaphore *sem)
 {
 	*sem = {};
 }

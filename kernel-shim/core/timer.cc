@@ -178,7 +178,7 @@ static int timer_thread(void *data)
 	return 0;
 }
 
-void timer_setup(struct timer_list *timer, void (*function)(struct timer_list *), u32 flags)
+void(timer_setup)(struct timer_list *timer, void (*function)(struct timer_list *), u32 flags)
 {
 	struct pv_machine *m = current_machine();
 

@@ -16,9 +16,9 @@
 
 #include <limits.h>
 
-void init_waitqueue_head(struct wait_queue_head *wq)
+void(init_waitqueue_head)(struct wait_queue_head *wq)
 {
-	spin_lock_init(&wq->lock);
+	(spin_lock_init)(&wq->lock);
 	INIT_LIST_HEAD(&wq->head);
 }
 
@@ -132,10 +132,10 @@ int __wake_up(struct wait_queue_head *wq, unsigned mode, int nr_exclusive, void 
 	return __wake_up_locked(wq, mode, nr_exclusive, key);
 }
 
-void init_completion(struct completion *x)
+void(init_completion)(struct completion *x)
 {
 	x->done = 0;
-	init_waitqueue_head(&x->wait);
+	(init_waitqueue_head)(&x->wait);
 }
 
 void reinit_completion(struct completion *x)

@@ -41,7 +41,7 @@ void kshim_init_work(struct work_struct *work, work_func_t func)
 void kshim_init_delayed_work(struct delayed_work *dwork, work_func_t func)
 {
 	kshim_init_work(&dwork->work, func);
-	timer_setup(&dwork->timer, delayed_work_timer, 0);
+	(timer_setup)(&dwork->timer, delayed_work_timer, 0);
 }
 
 /* The worker, of any queue, that executes @work. */

@@ -22,7 +22,7 @@ ANY = [""]
 RULES = {
     "kernel-shim/include/": API + PLAIN + ["sys/types.h", "./"],
     # What only tests include: it speaks C++.
-    "kernel-shim/include/kshim/explore.h": API + PLAIN + ["new", "string", "vector"],
+    "kernel-shim/include/kshim/explore.h": API + PLAIN + ["functional", "new", "string", "vector"],
     "kernel-shim/core/": API + PLAIN + ["./", "stdio.h", "stdlib.h"],
     "kernel-shim/core/rcu.cc": API + PLAIN + ["./", "urcu/"],
     "kernel-shim/core/slab.cc": API + PLAIN + ["./", "jemalloc/", "dlfcn.h", "stdio.h",

@@ -68,6 +68,12 @@ void *setup()
 
 	config.memory_bytes = 4096;
 	config.nr_cpus = 2;
+	explore_name(&w->counter, "counter");
+	explore_name(&w->runs, "runs");
+	explore_name(&w->ready, "ready");
+	explore_name(&w->in_function, "in_function");
+	explore_name(&w->cancelled, "cancelled");
+	explore_name(&w->object, "object");
 	w->machine = pv_machine_create(&config, nullptr);
 	explore_expect(!IS_ERR(w->machine), "no machine");
 	machine_scope bound(w->machine);
@@ -96,12 +102,11 @@ void teardown(void *p)
 
 /* A task's function, with the machine bound. */
 template <void (*body)(core_world *)>
-void in_machine(void *p)
-{
+constexpr void (*in_machine)(void *) = [](void *p) {
 	machine_scope bound(world_of(p)->machine);
 
 	body(world_of(p));
-}
+};
 
 explore_scenario scenario(const char *name, std::vector<explore_task> tasks,
 			  void (*check)(void *) = nullptr)

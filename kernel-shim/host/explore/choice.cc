@@ -67,6 +67,7 @@ bool explorer::ask_default(bool running)
 	decision_.thread = (u16)current_->id;
 	decision_.running = running;
 	decision_.timed = nr_timed_ != 0;
+	decision_.thread_steps = current_->steps;
 	decision_.next = current_->next;
 	return sched_->is_default(decision_);
 }
@@ -82,9 +83,33 @@ const schedule_option &explorer::ask()
 		reason_ = EXPLORE_DIVERGED;
 		give_up(outcome::diverged);
 	}
-	if (i > 0)
+	if (i > 0) {
 		path_.push_back({decision_.ordinal, (u32)i});
+		wishes_.push_back(
+			{decision_.thread, decision_.thread_steps, decision_.options[(size_t)i]});
+		if (tracing_)
+			tell_deviation();
+	}
 	return decision_.options[(size_t)i];
+}
+
+/* The last deviation, in words. */
+void explorer::tell_deviation()
+{
+	const deviation &d = path_.back();
+	const schedule_option &option = decision_.options[d.option];
+	std::string who, text;
+
+	if (option.kind == option_kind::data)
+		return;
+	who = threads_[option.what]->name;
+	text = decision_.running ? std::string(current_->name) + " is preempted, " : std::string();
+	if (option.kind == option_kind::time)
+		text += "time passes, " + who + " wakes up";
+	else
+		text += who + (decision_.running ? " goes on" : " goes before its turn");
+	tell(trace_kind::deviation, threads_[option.what].get(),
+	     text + " (" + std::to_string(d.ordinal) + "." + std::to_string(d.option) + ")");
 }
 
 void explorer::branch()
@@ -147,11 +172,9 @@ void explorer::take(const schedule_option &option)
 	if (option.kind == option_kind::time) {
 		if (t->deadline > now_) {
 			if (tracing_ && !alone_)
-				trace_.push_back(
-					{t->id,
-					 "(time passes: " +
-						 std::to_string((t->deadline - now_) / 1000) +
-						 " us)"});
+				tell(trace_kind::time, t,
+				     "(" + std::to_string((t->deadline - now_) / 1000) +
+					     " us later)");
 			now_ = t->deadline;
 		}
 	}
@@ -196,7 +219,7 @@ int explorer::choose(int n, const char *what)
 		decision_.options.push_back({option_kind::data, 0, (u16)i});
 	value = (ask_default(false) ? decision_.options[0] : ask()).what;
 	if (tracing_)
-		trace_.push_back({current_->id, std::string(what) + ": " + std::to_string(value)});
+		tell(trace_kind::note, current_, std::string(what) + ": " + std::to_string(value));
 	return value;
 }
 

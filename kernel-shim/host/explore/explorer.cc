@@ -50,6 +50,7 @@ outcome explorer::run_one(scheduler *sched, bool trace)
 	time_limit_ = KSHIM_FOREVER;
 	wait_order_ = steps_ = explored_steps_ = ordinal_ = preemptions_ = 0;
 	path_.clear();
+	wishes_.clear();
 	trace_.clear();
 	reason_.clear();
 	world_ = nullptr;
@@ -73,6 +74,7 @@ outcome explorer::run_one(scheduler *sched, bool trace)
 	forget_threads();
 	arena_.reset();
 	aliases_.clear();
+	names_.clear();
 	if (outcome_ == outcome::passed && !sched->end()) {
 		reason_ = EXPLORE_DIVERGED;
 		outcome_ = outcome::diverged;
@@ -142,6 +144,7 @@ kshim_thread *explorer::new_thread(const char *name, void (*fn)(void *), void *a
 	t->fresh = true;
 	t->done = 0;
 	t->next = {};
+	t->steps = 0;
 	t->self = {};
 	t->word = nullptr;
 	t->deadline = KSHIM_FOREVER;
@@ -244,8 +247,10 @@ int explorer::wait(const u32 *word, u32 expected, u64 deadline, const char *why)
 	nr_ready_--;
 	if (deadline != KSHIM_FOREVER)
 		nr_timed_++;
-	if (tracing_ && !alone_)
-		trace_.push_back({t->id, "sleeps: " + waits_for(t)});
+	if (tracing_ && !alone_) {
+		tell(trace_kind::event, t, "sleeps: " + waits_for(t));
+		trace_.back().access = {KSHIM_LOAD, word, sizeof(*word)};
+	}
 	leave();
 	t->word = nullptr;
 	t->deadline = KSHIM_FOREVER;
@@ -267,8 +272,10 @@ void explorer::wake_waiters(const u32 *word, int n)
 		if (watcher_ && !alone_)
 			watcher_->enables(first->id, first->deadline);
 		make_ready(first);
-		if (tracing_ && !alone_)
-			trace_.push_back({current_->id, std::string("wakes ") + first->name});
+		if (tracing_ && !alone_) {
+			tell(trace_kind::event, current_, std::string("wakes ") + first->name);
+			trace_.back().woken = (int)first->id;
+		}
 	}
 }
 
@@ -319,6 +326,7 @@ void explorer::arrive(const void *caller)
 	if (next.kind == KSHIM_YIELD)
 		yielded();
 	steps_++;
+	current_->steps++;
 	if (alone_) {
 		if (steps_ > MAX_ALONE_STEPS) {
 			reason_ = "setup, check or teardown does not end: endless loop in " +
@@ -335,7 +343,7 @@ void explorer::arrive(const void *caller)
 	if (next.kind == KSHIM_YIELD)
 		return;
 	if (tracing_)
-		trace_step(caller);
+		tell(trace_kind::step, current_, object_name(next.object));
 	if (next.size)
 		check_access(next);
 }

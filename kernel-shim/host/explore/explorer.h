@@ -29,8 +29,10 @@
 #include "aliases.h"
 #include "arena.h"
 #include "fiber.h"
+#include "names.h"
 #include "reduction.h"
 #include "scheduler.h"
+#include "trace.h"
 
 #include <kshim/explore.h>
 
@@ -51,6 +53,7 @@ struct kshim_thread {
 	void *arg = nullptr;
 	void *stack = nullptr;
 	step_access next; /* at a point: what it will do when it runs */
+	u64 steps = 0;
 
 	/* waiting: */
 	const u32 *word = nullptr;
@@ -60,11 +63,6 @@ struct kshim_thread {
 
 	u32 done = 0; /* what a join waits on */
 	struct kshim_self self = {};
-};
-
-struct trace_line {
-	unsigned int thread;
-	std::string text;
 };
 
 enum class outcome : u8 {
@@ -90,6 +88,7 @@ public:
 	/* After run_one(): */
 	const std::string &reason() const { return reason_; }
 	const std::vector<deviation> &path() const { return path_; }
+	const std::vector<wish> &wishes() const { return wishes_; } /* the path, otherwise put */
 	unsigned int preemptions() const { return preemptions_; }
 	u64 steps() const { return steps_; }
 	std::string trace_table() const;
@@ -109,6 +108,7 @@ public:
 	kshim_thread *start(const char *name, void (*fn)(void *), void *arg);
 	int join(kshim_thread *thread);
 	kshim_thread *current() { return current_; }
+	bool alone() const { return alone_; }
 	const explore_options &options() const { return options_; }
 	arena &memory() { return arena_; }
 	alias_table &aliases() { return aliases_; }
@@ -116,6 +116,11 @@ public:
 	void *kept();
 	bool keep(void *object, void (*drop)(void *object));
 	void note(const char *fmt, va_list args);
+	name_table &names() { return names_; }
+	unsigned int cpu_of(const kshim_thread *t) const
+	{
+		return options_.nr_cpus ? t->id % options_.nr_cpus : 0;
+	}
 	bool free(void *block, size_t bytes);
 	[[noreturn]] void violation(const char *fmt, va_list args);
 
@@ -160,7 +165,9 @@ private:
 	std::string who_waits() const;
 	std::string waits_for(const kshim_thread *t) const;
 	std::string object_name(const void *object) const;
-	void trace_step(const void *caller);
+	/* For the trace. A thread that is not the running one is told of without a stack. */
+	void tell(trace_kind kind, const kshim_thread *thread, std::string text);
+	void tell_deviation();
 	const kshim_thread *owner_of_task(const void *task) const;
 
 	const explore_scenario &scenario_;
@@ -168,6 +175,7 @@ private:
 	std::vector<char> mutant_met_;
 	arena arena_;
 	alias_table aliases_;
+	name_table names_;
 	std::vector<std::unique_ptr<kshim_thread>> threads_;
 	fiber_context engine_ctx_;
 
@@ -188,6 +196,7 @@ private:
 	unsigned int preemptions_ = 0;
 	decision decision_;
 	std::vector<deviation> path_;
+	std::vector<wish> wishes_;
 	outcome outcome_ = outcome::passed;
 	std::string reason_;
 	void *world_ = nullptr;

@@ -121,7 +121,7 @@ unsigned kshim_cpu(void)
 {
 	explorer *e = explorer::here();
 
-	return e ? e->current()->id % kshim_nr_cpus() : 0;
+	return e ? e->cpu_of(e->current()) : 0;
 }
 
 unsigned kshim_nr_cpus(void)
@@ -142,6 +142,29 @@ int kshim_self_set_exit(void (*exit_fn)(struct kshim_self *self))
 {
 	kshim_self()->exit_fn = exit_fn;
 	return 0;
+}
+
+void kshim_name(const void *object, size_t bytes, const char *name, long number)
+{
+	if (explorer *e = explorer::here())
+		e->names().add(object, bytes, 0, name, number);
+}
+
+void kshim_name_array(const void *objects, size_t stride, size_t nr, const char *name)
+{
+	if (explorer *e = explorer::here())
+		e->names().add(objects, stride * nr, stride, name, 0);
+}
+
+void kshim_note(const char *fmt, ...)
+{
+	va_list args;
+	explorer *e = explorer::here();
+
+	va_start(args, fmt);
+	if (e && !e->alone())
+		e->note(fmt, args);
+	va_end(args);
 }
 
 bool kshim_mutant(const char *name)

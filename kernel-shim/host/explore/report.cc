@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the explorer says: violations, who waits for whom, the trace as a table (explorer.h).
- *
- *	step  main            A                         B
- *	   1                  load  block 0+0   add_one
- *	   2                                            load  block 0+0   add_one
+ * What the explorer says: violations, who waits for whom, what is written down for traces
+ * (explorer.h, trace.h).
  */
 #include "explorer.h"
 
 #include <linux/lock_word.h>
 
-#include <algorithm>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,8 +21,6 @@ static std::string format(const char *fmt, va_list args)
 void explorer::give_up(outcome why)
 {
 	outcome_ = why;
-	if (tracing_ && why == outcome::violated)
-		trace_.push_back({current_->id, "VIOLATION"});
 	/*
 	 * Nobody goes on here, and no destructor of this stack runs: so the reason is in its place
 	 * already and no argument.
@@ -44,7 +38,7 @@ void explorer::violation(const char *fmt, va_list args)
 void explorer::note(const char *fmt, va_list args)
 {
 	if (tracing_)
-		trace_.push_back({current_->id, format(fmt, args)});
+		tell(trace_kind::note, current_, format(fmt, args));
 }
 
 const kshim_thread *explorer::owner_of_task(const void *task) const
@@ -65,6 +59,11 @@ std::string explorer::object_name(const void *object) const
 		return "memory";
 	if (object == &now_)
 		return "the clock";
+
+	std::string name = names_.find(object);
+
+	if (!name.empty())
+		return name;
 	if (const arena::block *b = arena_.find(object)) {
 		snprintf(text, sizeof(text), "block %zu+%zu", arena_.index_of(b),
 			 (size_t)((const char *)object - (const char *)arena_.address(b)));
@@ -85,7 +84,12 @@ std::string explorer::object_name(const void *object) const
 /* "mutex block 3+8, held by B" */
 std::string explorer::waits_for(const kshim_thread *t) const
 {
-	std::string text = std::string(t->why) + ", " + object_name(t->word);
+	std::string text = t->why;
+
+	/* A word of its own stack says nothing. */
+	if (t->word < t->stack ||
+	    (const char *)t->word >= (const char *)t->stack + FIBER_STACK_BYTES)
+		text += ", " + object_name(t->word);
 
 	if (!strcmp(t->why, "mutex") || !strcmp(t->why, "spin lock")) {
 		/* These words begin a lock, which knows its holder. */
@@ -97,7 +101,7 @@ std::string explorer::waits_for(const kshim_thread *t) const
 			text += std::string(", held by ") + holder->name;
 	}
 	if (t->deadline != KSHIM_FOREVER)
-		text += ", at most until " + std::to_string(t->deadline / 1000) + " us";
+		text += ", for at most " + std::to_string((t->deadline - now_) / 1000) + " us";
 	return text;
 }
 
@@ -156,60 +160,22 @@ void explorer::check_access(const step_access &a)
 	}
 }
 
-void explorer::trace_step(const void *caller)
+void explorer::tell(trace_kind kind, const kshim_thread *thread, std::string text)
 {
-	static const char *const kinds[] = {"load", "store", "rmw", "fence", "yield"};
-	std::string text =
-		std::string(kinds[current_->next.kind]) + " " + object_name(current_->next.object);
+	trace_line line{thread->id, std::move(text), alone_ ? trace_kind::outside : kind};
 
-	if (caller)
-		text += "  " + symbol_name(caller);
-	trace_.push_back({current_->id, std::move(text)});
+	if (line.kind == trace_kind::step)
+		line.access = current_->next;
+	if (thread == current_ && line.kind != trace_kind::outside)
+		line.stack = trace_stack();
+	trace_.push_back(std::move(line));
 }
-
-/* How many lines of a thread's stretch are shown before it is cut in the middle. */
-static constexpr size_t STRETCH_SHOWN = 12;
 
 std::string explorer::trace_table() const
 {
-	std::vector<unsigned int> columns; /* threads, in order of appearance */
-	std::string table;
-	size_t width = 46;
-	char number[16];
+	trace t{trace_, {}, reason_};
 
-	for (const trace_line &line : trace_) {
-		if (std::find(columns.begin(), columns.end(), line.thread) == columns.end())
-			columns.push_back(line.thread);
-	}
-	if (columns.empty())
-		return table;
-	if (columns.size() > 4)
-		width = 34;
-	table = "   step";
-	for (unsigned int c : columns) {
-		std::string head = threads_[c]->name;
-
-		table += "  " + head + std::string(width - std::min(width, head.size()), ' ');
-	}
-	table += '\n';
-	for (size_t i = 0; i < trace_.size();) {
-		size_t end = i, column;
-
-		while (end < trace_.size() && trace_[end].thread == trace_[i].thread)
-			end++;
-		column = (size_t)(std::find(columns.begin(), columns.end(), trace_[i].thread) -
-				  columns.begin());
-		for (size_t n = end - i, k = 0; k < n; k++) {
-			std::string text = trace_[i + k].text;
-
-			if (n > STRETCH_SHOWN && k == STRETCH_SHOWN / 2) {
-				text = "... " + std::to_string(n - STRETCH_SHOWN) + " more steps";
-				k = n - STRETCH_SHOWN / 2 - 1;
-			}
-			snprintf(number, sizeof(number), "%7zu  ", i + k + 1);
-			table += number + std::string(column * (width + 2), ' ') + text + '\n';
-		}
-		i = end;
-	}
-	return table;
+	for (auto &thread : threads_)
+		t.threads.push_back({thread->name, cpu_of(thread.get())});
+	return options_.trace_steps ? trace_by_steps(t) : trace_by_functions(t);
 }

@@ -3,6 +3,7 @@
  * explore_run(): schedule after schedule until one violates, there is none left, or a limit is met.
  */
 #include "explorer.h"
+#include "shrink.h"
 #include "token.h"
 
 #include <time.h>
@@ -62,26 +63,31 @@ static void write_trace(explorer *e, explore_result *result)
 		result->trace = e->trace_table();
 }
 
+static std::string preemptions(u64 n)
+{
+	return std::to_string(n) + (n == 1 ? " preemption" : " preemptions");
+}
+
+static std::string within(int bound)
+{
+	return bound < 0 ? "with any number of preemptions"
+			 : "with at most " + preemptions((u64)bound);
+}
+
 static void found_violation(explorer *e, const explore_scenario &scenario,
 			    const explore_options &options, explore_result *result)
 {
+	/* A token is run as it is. */
+	if (options.scheduler != explore_scheduler::replay)
+		shrink(e);
 	result->verdict = explore_verdict::violated;
 	result->reason = e->reason();
 	result->preemptions = e->preemptions();
 	result->token = make_token(scenario, options, e->path());
 	result->summary = "violated in schedule " + std::to_string(result->schedules) + ", with " +
-			  std::to_string(result->preemptions) + " preemptions: " + result->reason;
+			  preemptions(result->preemptions) + ": " + result->reason;
 	if (options.trace)
 		write_trace(e, result);
-}
-
-/* "with at most 2 preemptions" */
-static std::string within(int bound)
-{
-	if (bound < 0)
-		return "with any number of preemptions";
-	return "with at most " + std::to_string(bound) +
-	       (bound == 1 ? " preemption" : " preemptions");
 }
 
 /* What is claimed of a search that found nothing: no more than was done. */

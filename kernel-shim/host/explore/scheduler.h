@@ -36,6 +36,7 @@ struct decision {
 	u16 thread;                           /* who ran up to here */
 	bool running;                         /* it could go on: it is option 0 */
 	bool timed;                           /* somebody sleeps with a deadline */
+	u64 thread_steps;                     /* of that thread, so far */
 	step_access next;                     /* what the thread is going to do, or has done last */
 	std::vector<schedule_option> options; /* at least 2; not yet there for is_default() */
 };
@@ -44,6 +45,13 @@ struct deviation {
 	u32 ordinal;
 	u32 option;
 	bool operator==(const deviation &) const = default;
+};
+
+/* A deviation by what it was about: that still means something when others were left out. */
+struct wish {
+	unsigned int thread;
+	u64 thread_steps;
+	schedule_option option;
 };
 
 class scheduler

@@ -142,6 +142,13 @@ T *explore_new()
 /* A line in the calling thread's column of the trace. */
 void explore_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What traces and reports call @object; @name must stay. Locks have their names already. */
+template <typename T>
+void explore_name(const T *object, const char *name)
+{
+	kshim_name(object, sizeof(T), name);
+}
+
 /* Destroys @m; its warnings (leaks too) are a violation. */
 void explore_machine_destroy(struct pv_machine *m);
 

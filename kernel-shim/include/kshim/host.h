@@ -79,11 +79,21 @@ void *kshim_kept(void);
 bool kshim_keep(void *object, void (*drop)(void *object));
 
 /*
- * The @bytes at @alias are the memory at @memory: an access by either way is one to the same object.
- * Until kshim_unalias(), or the world's end. Whole pages.
+ * The @bytes at @alias are the memory at @memory: an access by either way is one to the same
+ * object. Until kshim_unalias(), or the world's end. Whole pages.
  */
 void kshim_alias(const void *alias, const void *memory, size_t bytes);
 void kshim_unalias(const void *alias, size_t bytes);
+
+/*
+ * What reports and traces call the @bytes at @object; @name must stay, @number (-1: none) is put
+ * after it. For the elements of an array the number is the index.
+ */
+void kshim_name(const void *object, size_t bytes, const char *name, long number = -1);
+void kshim_name_array(const void *objects, size_t stride, size_t nr, const char *name);
+
+/* A line of the trace, about something that no access shows. */
+void kshim_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Takes a freed block so that later accesses are noticed; false: the caller frees it now. */
 bool kshim_quarantine(void *block, size_t bytes);
@@ -114,11 +124,29 @@ static inline void kshim_alias(const void *, const void *, size_t) {}
 
 static inline void kshim_unalias(const void *, size_t) {}
 
+static inline void kshim_name(const void *, size_t, const char *, long = -1) {}
+
+static inline void kshim_name_array(const void *, size_t, size_t, const char *) {}
+
+__attribute__((format(printf, 1, 2))) static inline void kshim_note(const char *, ...) {}
+
 static inline bool kshim_quarantine(void *, size_t)
 {
 	return false;
 }
 #endif
+
+/*
+ * @object, which is called @name from now on. The initialisers of locks, works and timers name what
+ * they are given by the text of their argument, as Linux's do for lockdep; within core, where that
+ * text would say less than the caller's, they are called with parentheses around their names.
+ */
+template <typename T>
+static inline T *kshim_named(T *object, const char *name)
+{
+	kshim_name(object, sizeof(T), name);
+	return object;
+}
 
 struct kshim_thread;
 

@@ -18,6 +18,7 @@ struct completion {
 	init_completion(&name)
 
 void init_completion(struct completion *x);
+#define init_completion(x) (init_completion)(kshim_named((x), #x))
 /* Makes a completion that was used up (complete_all) usable again; nobody may be waiting. */
 void reinit_completion(struct completion *x);
 void complete(struct completion *x);

@@ -5,6 +5,7 @@
 #ifndef KSHIM_LINUX_MUTEX_H
 #define KSHIM_LINUX_MUTEX_H
 
+#include <kshim/host.h>
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
 #include <linux/lock_word.h>
@@ -20,6 +21,7 @@ struct __capability("mutex") mutex
 #define DEFINE_MUTEX(name) struct mutex name = __MUTEX_INITIALIZER(name)
 
 void mutex_init(struct mutex *lock);
+#define mutex_init(lock) (mutex_init)(kshim_named((lock), #lock))
 void mutex_destroy(struct mutex *lock);
 void mutex_lock(struct mutex *lock) __acquires(lock);
 void mutex_unlock(struct mutex *lock) __releases(lock);

@@ -12,6 +12,7 @@
 #ifndef KSHIM_LINUX_RWSEM_H
 #define KSHIM_LINUX_RWSEM_H
 
+#include <kshim/host.h>
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
 
@@ -29,6 +30,7 @@ struct __capability("rwsem") rw_semaphore
 #define DECLARE_RWSEM(name) struct rw_semaphore name = __RWSEM_INITIALIZER(name)
 
 void init_rwsem(struct rw_semaphore *sem);
+#define init_rwsem(sem) (init_rwsem)(kshim_named((sem), #sem))
 void down_read(struct rw_semaphore *sem) __acquires_shared(sem);
 bool down_read_trylock(struct rw_semaphore *sem) __try_acquires_shared(true, sem);
 void up_read(struct rw_semaphore *sem) __releases_shared(sem);

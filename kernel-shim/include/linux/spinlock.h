@@ -11,6 +11,7 @@
 #ifndef KSHIM_LINUX_SPINLOCK_H
 #define KSHIM_LINUX_SPINLOCK_H
 
+#include <kshim/host.h>
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
 #include <linux/lock_word.h>
@@ -27,6 +28,7 @@ typedef struct spinlock spinlock_t;
 #define DEFINE_SPINLOCK(name) spinlock_t name = __SPIN_LOCK_UNLOCKED(name)
 
 void spin_lock_init(spinlock_t *lock);
+#define spin_lock_init(lock) (spin_lock_init)(kshim_named((lock), #lock))
 void spin_lock(spinlock_t *lock) __acquires(lock);
 void spin_unlock(spinlock_t *lock) __releases(lock);
 bool spin_trylock(spinlock_t *lock) __try_acquires(true, lock);

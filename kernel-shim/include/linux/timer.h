@@ -16,6 +16,7 @@
 #ifndef KSHIM_LINUX_TIMER_H
 #define KSHIM_LINUX_TIMER_H
 
+#include <kshim/host.h>
 #include <linux/container_of.h>
 #include <linux/jiffies.h>
 #include <linux/types.h>
@@ -37,6 +38,8 @@ struct timer_base;
 
 /* Binds the timer to current_machine(). */
 void timer_setup(struct timer_list *timer, void (*function)(struct timer_list *), u32 flags);
+#define timer_setup(timer, function, flags)                                                        \
+	(timer_setup)(kshim_named((timer), #timer), function, flags)
 
 /* Arms it, or moves its deadline. Return: 1 when it was pending, else 0. Any context. */
 int mod_timer(struct timer_list *timer, unsigned long expires);

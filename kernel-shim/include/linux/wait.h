@@ -48,6 +48,7 @@ typedef struct wait_queue_head wait_queue_head_t;
 #define DECLARE_WAIT_QUEUE_HEAD_ONSTACK(name) DECLARE_WAIT_QUEUE_HEAD(name)
 
 void init_waitqueue_head(struct wait_queue_head *wq);
+#define init_waitqueue_head(wq) (init_waitqueue_head)(kshim_named((wq), #wq))
 
 /* Is anybody waiting? The caller orders its store of the condition before (smp_mb). */
 bool waitqueue_active(struct wait_queue_head *wq);

@@ -42,10 +42,10 @@ struct delayed_work {
 	struct timer_list timer;
 };
 
-#define INIT_WORK(work, fn) kshim_init_work((work), (fn))
+#define INIT_WORK(work, fn) kshim_init_work(kshim_named((work), #work), (fn))
 #define INIT_WORK_ONSTACK(work, fn) INIT_WORK(work, fn)
 /* Binds the work's timer to current_machine(). */
-#define INIT_DELAYED_WORK(dwork, fn) kshim_init_delayed_work((dwork), (fn))
+#define INIT_DELAYED_WORK(dwork, fn) kshim_init_delayed_work(kshim_named((dwork), #dwork), (fn))
 void kshim_init_work(struct work_struct *work, work_func_t func);
 void kshim_init_delayed_work(struct delayed_work *dwork, work_func_t func);
 

@@ -34,9 +34,15 @@ static unsigned long page_addr(const struct mmu_area *area, unsigned long index)
 	return area->start + (index << PAGE_SHIFT);
 }
 
+static const char *pte_state(u64 pte)
+{
+	return !(pte & SOFT_PRESENT) ? "absent" : pte & SOFT_WRITABLE ? "writable" : "read-only";
+}
+
 static void set_pte(struct mmu_area *area, unsigned long index, u64 pte)
 {
 	soft_point(page_addr(area, index), 1, KSHIM_STORE);
+	kshim_note("PTE %lu: %s -> %s", index, pte_state(area->ptes[index]), pte_state(pte));
 	area->ptes[index] = pte;
 }
 
@@ -46,9 +52,13 @@ static void take_away(struct mmu_area *area, unsigned long first, unsigned long 
 	if (KSHIM_MUTANT(mmu_early_flush))
 		soft_flush(area, first, nr);
 	for (unsigned long i = first; i < first + nr; i++) {
-		if (!(area->ptes[i] & SOFT_PRESENT))
+		if (!(area->ptes[i] & SOFT_PRESENT)) {
+			kshim_note("PTE %lu: absent, nothing to take away", i);
 			continue;
+		}
 		soft_point(page_addr(area, i), 1, KSHIM_STORE);
+		kshim_note("PTE %lu: %s -> %s", i, pte_state(area->ptes[i]),
+			   pte_state(area->ptes[i] & ~bits));
 		/* In one step: the processor may have set A or D meanwhile. */
 		area->ptes[i] &= ~bits;
 	}
@@ -105,8 +115,10 @@ void mmu_protect(struct mmu_area *area, unsigned long addr, unsigned long nr, en
 	}
 	for (unsigned long i = first; i < first + nr; i++) {
 		soft_point(page_addr(area, i), 1, KSHIM_STORE);
-		if (area->ptes[i] & SOFT_PRESENT)
-			area->ptes[i] |= SOFT_WRITABLE;
+		if (!(area->ptes[i] & SOFT_PRESENT))
+			continue;
+		kshim_note("PTE %lu: %s -> writable", i, pte_state(area->ptes[i]));
+		area->ptes[i] |= SOFT_WRITABLE;
 	}
 }
 
@@ -161,6 +173,7 @@ struct mmu_area *mmu_area_create(size_t bytes, enum mmu_delivery delivery,
 	area->start = mmu->host->next_addr;
 	mmu->host->next_addr += (nr_pages + 1) << PAGE_SHIFT;
 	list_add(&area->node, &mmu->host->areas);
+	kshim_name_array(soft_word(area->start), sizeof(u64), nr_pages, "PTE");
 	return area;
 }
 

@@ -59,6 +59,7 @@ void soft_flush(struct mmu_area *area, unsigned long first, unsigned long nr)
 		if (!tlb_flush(&tlb, addr, nr, true))
 			continue;
 		soft_point(addr, nr, KSHIM_STORE);
+		kshim_note("flushes the TLB of CPU %d", (int)(&tlb - area->mmu->host->tlbs));
 		(void)tlb_flush(&tlb, addr, nr, false);
 	}
 }
@@ -121,6 +122,8 @@ static bool soft_fault(struct mmu *mmu, unsigned long addr, bool write)
 	if (!area)
 		return false;
 	area->faults++;
+	kshim_note("%s to PTE %lu faults", write ? "store" : "load",
+		   (addr - area->start) >> PAGE_SHIFT);
 	err = area->ops->fault(area, addr, write);
 	if (--area->faults == 0)
 		kshim_wake(&area->faults, INT_MAX);

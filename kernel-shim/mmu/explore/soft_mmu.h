@@ -66,10 +66,14 @@ struct mmu_area {
  * long after the PTE changed. The word is an address that stands for the page, and for it alone,
  * whether its area still exists or not; nothing is there.
  */
+static inline const void *soft_word(unsigned long addr)
+{
+	return (const void *)((addr >> PAGE_SHIFT) * sizeof(u64));
+}
+
 static inline void soft_point(unsigned long addr, unsigned long nr, enum kshim_point_kind kind)
 {
-	kshim_point(kind, (const void *)((addr >> PAGE_SHIFT) * sizeof(u64)),
-		    (unsigned int)(nr * sizeof(u64)));
+	kshim_point(kind, soft_word(addr), (unsigned int)(nr * sizeof(u64)));
 }
 
 /* Drops the TLBs' entries of these pages; a step for each processor that has some. */

@@ -84,7 +84,9 @@ static void print(const explore_result &r)
 		std::printf("%s; %s\n", verdict_name(r), r.summary.c_str());
 		return;
 	}
-	std::printf("%s\n%s\n", r.trace.c_str(), r.summary.c_str());
+	/* The table ends with the reason. */
+	std::printf("%s\n%s\n", r.trace.c_str(),
+		    r.summary.substr(0, r.summary.find(": " + r.reason)).c_str());
 	std::printf("again: pvshim-race replay %s\n", r.token.c_str());
 }
 

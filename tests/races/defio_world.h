@@ -90,6 +90,7 @@ inline void *defio_setup()
 	w->info = framebuffer_alloc(sizeof(defio_world *), nullptr);
 	*static_cast<defio_world **>(w->info->par) = w;
 	w->defio = {.delay = PERIOD_US, .deferred_io = defio_refresh};
+	mutex_init(&w->shown_lock);
 	w->shown = static_cast<char *>(explore_alloc(FRAME_BYTES, 8));
 	w->info->var.xres = WIDTH;
 	w->info->var.yres = HEIGHT;

@@ -18,8 +18,8 @@
  * R3. Threads of core (timers, workers) are told of when they call other code. In a trace of a
  *     scenario and of core itself they are half of the story: then their outermost functions are
  *     rows, too.
- * R4. A thread that runs for long is told with fewer details: first what API it called, then
- *     functions that only call others, the innermost first. What was noted stays, and so do sleeping
+ * R4. A thread that runs for long is told with fewer details: first go calls of the API, then
+ *     functions that only call others, the innermost first. Notes stay, and so do sleeping
  *     and waking, and the locks that somebody slept on.
  */
 #include "source.h"

@@ -195,8 +195,10 @@ private:
 		for (size_t i = 0; i < of_.scenarios.size(); i++) {
 			const race_scenario &s = of_.scenarios[i];
 
-			std::printf("%4zu %s, at most %d preemptions\n", i + 1,
-				    s.scenario.name.c_str(), o_.bound.value_or(s.bound));
+			const int bound = o_.bound.value_or(s.bound);
+
+			std::printf("%4zu %s, at most %d preemption%s\n", i + 1,
+				    s.scenario.name.c_str(), bound, bound == 1 ? "" : "s");
 		}
 		std::printf("\n");
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "commands.h"
 #include "lookup.h"
+#include "text.h"
 
 #include <cstdio>
 
@@ -31,27 +32,6 @@ static nlohmann::json to_json(const race_subsystem &subsystem)
 				   {"bound", m.bound},
 				   {"reason", m.reason}});
 	return {{"name", subsystem.name}, {"scenarios", scenarios}, {"mutants", mutants}};
-}
-
-/* Breaks @text at words, so that lines after the first begin in column @indent. */
-static std::string wrapped(const std::string &text, size_t indent)
-{
-	constexpr size_t width = 100;
-	std::string out, line;
-
-	for (size_t at = 0; at < text.size();) {
-		size_t end = text.find(' ', at);
-
-		if (end == std::string::npos)
-			end = text.size();
-		if (!line.empty() && indent + line.size() + 1 + end - at > width) {
-			out += line + "\n" + std::string(indent, ' ');
-			line.clear();
-		}
-		line += (line.empty() ? "" : " ") + text.substr(at, end - at);
-		at = end + 1;
-	}
-	return out + line;
 }
 
 static void print(const race_subsystem &subsystem)

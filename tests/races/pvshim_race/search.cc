@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "lookup.h"
 #include "progress.h"
+#include "text.h"
 
 #include <cstdio>
 
@@ -94,7 +95,9 @@ static void print_head(const race_scenario &scenario, const race_mutant *mutant)
 {
 	std::printf("%s: %s\n", scenario.scenario.name.c_str(), scenario.checks);
 	if (mutant)
-		std::printf("with %s: %s\n", mutant->name, mutant->origin);
+		std::printf("%s\n",
+			    wrapped(std::string("with ") + mutant->name + ": " + mutant->origin, 4)
+				    .c_str());
 	std::printf("\n");
 }
 

@@ -79,15 +79,19 @@ bool content::grow(std::size_t end)
 		{
 			std::unique_lock lock(storage_lock_);
 
-			if (end <= storage_->capacity()) {
-				if (end > size_.load(std::memory_order_relaxed))
-					size_.store(end, std::memory_order_release);
+			if (end <= size_.load(std::memory_order_relaxed))
 				return true;
+			if (end <= storage_->capacity()) {
+				size_.store(end, std::memory_order_release);
+				break;
 			}
 		}
 		if (!outgrown_ || !outgrown_(end))
 			return false;
 	}
+	if (header_watch_.load(std::memory_order_acquire) > 0)
+		header_changed_();
+	return true;
 }
 
 content::write_result content::write(std::uint64_t ticket, std::size_t offset, const void *src,

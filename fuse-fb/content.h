@@ -110,7 +110,8 @@ public:
 	frame_sink *storage() const;
 
 	/*
-	 * Called (in a thread that serves requests, no lock held) after bytes [0, watch) changed.
+	 * Called (in a thread that serves requests, no lock held) after bytes [0, watch) changed or
+	 * the file grew: what they say may have been waiting for the rest.
 	 */
 	void watch_header(std::size_t watch, std::function<void()> changed);
 	/*

@@ -91,7 +91,7 @@ std::vector<std::byte> screen::header() const
 	return copy;
 }
 
-/* The first bytes of the file changed. Housekeeper. */
+/* The first bytes of the file changed, or it grew. Housekeeper. */
 void screen::look_at_header()
 {
 	if (removed_)
@@ -106,6 +106,11 @@ void screen::look_at_header()
 		 * one.
 		 */
 		return;
+	case header_result::cut:
+		/* Copied in from the front: what is missing is on its way. */
+		if (!display_)
+			return;
+		[[fallthrough]];
 	case header_result::invalid:
 		if (found.reason != last_complaint_)
 			message(message_kind::warning, "%s: ignoring its XWD header: %s; %s",

@@ -43,8 +43,8 @@ namespace fuse_fb
 
 /* What the first bytes of an X server's file say. */
 struct header_result {
-	enum { absent, invalid, valid } kind = absent;
-	std::string reason;       /* of invalid, as part of a line */
+	enum { absent, cut, invalid, valid } kind = absent;
+	std::string reason;       /* of cut and invalid, as part of a line */
 	screen_geometry geometry; /* of valid */
 };
 using header_reader =

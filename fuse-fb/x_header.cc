@@ -18,7 +18,7 @@ header_result read_xwd_header(std::span<const std::byte> bytes, std::size_t file
 	case xwd_result::kind::absent:
 		break;
 	case xwd_result::kind::invalid:
-		r.kind = header_result::invalid;
+		r.kind = found.cut ? header_result::cut : header_result::invalid;
 		r.reason = found.error;
 		break;
 	case xwd_result::kind::valid:

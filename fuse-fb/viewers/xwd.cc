@@ -126,15 +126,17 @@ xwd_result xwd_parse(std::span<const std::byte> bytes, std::uint64_t file_size)
 
 	const std::uint64_t offset = w.header_size + std::uint64_t{w.ncolors} * color_bytes;
 	const std::uint64_t end = offset + std::uint64_t{w.bytes_per_line} * w.pixmap_height;
-	if (end > file_size)
-		return invalid("%ux%u at %u bytes per line from byte %llu end at byte %llu, the "
-			       "file has %llu",
-			       w.pixmap_width, w.pixmap_height, w.bytes_per_line,
-			       static_cast<unsigned long long>(offset),
-			       static_cast<unsigned long long>(end),
-			       static_cast<unsigned long long>(file_size));
-
 	xwd_result r;
+	if (end > file_size) {
+		r = invalid("%ux%u at %u bytes per line from byte %llu end at byte %llu, the "
+			    "file has %llu",
+			    w.pixmap_width, w.pixmap_height, w.bytes_per_line,
+			    static_cast<unsigned long long>(offset),
+			    static_cast<unsigned long long>(end),
+			    static_cast<unsigned long long>(file_size));
+		r.cut = true;
+		return r;
+	}
 	r.kind = xwd_result::kind::valid;
 	r.header.width = w.pixmap_width;
 	r.header.height = w.pixmap_height;

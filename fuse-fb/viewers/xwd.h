@@ -51,6 +51,7 @@ struct xwd_header {
 struct xwd_result {
 	/* absent: too short, or nothing but zeros yet: a file that is being made. */
 	enum class kind { absent, invalid, valid } kind = kind::absent;
+	bool cut = false;  /* of invalid: only because the file ends too early; it may grow */
 	std::string error; /* of invalid: one line, what and why */
 	xwd_header header; /* of valid */
 };

@@ -348,6 +348,24 @@ TEST(bad_input, names_and_sizes_of_files_are_bounded)
 		<< "descriptors leak";
 }
 
+TEST(bad_input, a_dump_copied_in_from_the_front_becomes_a_screen)
+{
+	mount_dir dir;
+	running_daemon d(dir);
+	descriptor f(dir.file("Xvfb_screen0"), O_RDWR | O_CREAT);
+	std::vector<std::uint8_t> rest(x_size - 4096);
+
+	/* As `cp` writes it: the header first, and time passes before the rest comes. */
+	xwd_words::good(x_width, x_height).store(f.fd);
+	EXPECT_FALSE(d.shown("Xvfb_screen0"));
+	EXPECT_FALSE(d.shown("Xvfb_screen0")) << "what the header set off ran before this";
+	ASSERT_EQ(pwrite(f.fd, rest.data(), rest.size(), 4096), static_cast<ssize_t>(rest.size()));
+	EXPECT_TRUE(eventually([&] { return d.shown("Xvfb_screen0"); })) << d.process().output();
+	EXPECT_EQ(d.process().output().find("ignoring"), std::string::npos)
+		<< "it was never wrong: " << d.process().output();
+	EXPECT_EQ(read_png(dir.file("Xvfb_screen0.png")).width, x_width);
+}
+
 TEST(bad_input, hostile_headers_are_ignored_with_a_line_and_change_nothing)
 {
 	mount_dir dir;

@@ -210,6 +210,25 @@ TEST(fuse_content, header_changes_are_told_and_only_they)
 	EXPECT_EQ(told, 1) << "the same byte again is no change";
 }
 
+TEST(fuse_content, growth_is_told_like_a_change_of_the_header)
+{
+	content c(std::make_unique<memory_sink>(8 * page_bytes), 0, {8 * page_bytes, false});
+	int told = 0;
+
+	c.watch_header(100, [&] { told++; });
+	c.write(1, 0, "header", 6, false);
+	const int with_header = told;
+	EXPECT_GT(with_header, 0);
+	c.write(2, page_bytes, "the rest", 8, false);
+	EXPECT_GT(told, with_header) << "a header may have been waiting for it";
+	const int after_write = told;
+	EXPECT_EQ(c.resize(4 * page_bytes), 0);
+	EXPECT_GT(told, after_write);
+	const int after_resize = told;
+	c.write(3, page_bytes, "no news!", 8, false);
+	EXPECT_EQ(told, after_resize);
+}
+
 TEST(fuse_content, parallel_writers_end_with_the_newest_page)
 {
 	constexpr int threads = 4;

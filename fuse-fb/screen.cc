@@ -223,8 +223,6 @@ bool screen::outgrown(std::size_t size)
 void screen::removed()
 {
 	removed_ = true;
-	if (tracker_)
-		tracker_->shut_down();
 	if (pace_)
 		services_.keeper.remove_pace(std::exchange(pace_, 0));
 	if (display_ && !bytes_.is_device()) {
@@ -234,6 +232,12 @@ void screen::removed()
 					   &old) == 0)
 			demote(std::move(old));
 	}
+	/*
+	 * After the last harvest: one would open the file again, by the name that the kernel still
+	 * knows until the removal is answered, and nobody would close it any more.
+	 */
+	if (tracker_)
+		tracker_->shut_down();
 }
 
 void screen::stop()

@@ -12,8 +12,8 @@ namespace fuse_fb
 {
 
 /*
- * absent: all zeros or too short, a file being made; cut: its pixels are not all there (yet), with a
- * reason; invalid: with a reason; valid: with a geometry.
+ * absent: all zeros or too short, a file being made; cut: its pixels are not all there (yet), with
+ * a reason; invalid: with a reason; valid: with a geometry.
  */
 header_result read_xwd_header(std::span<const std::byte> bytes, std::size_t file_size);
 

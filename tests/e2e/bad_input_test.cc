@@ -366,6 +366,32 @@ TEST(bad_input, a_dump_copied_in_from_the_front_becomes_a_screen)
 	EXPECT_EQ(read_png(dir.file("Xvfb_screen0.png")).width, x_width);
 }
 
+TEST(bad_input, a_screen_removed_while_it_is_drawn_into_is_let_go_of)
+{
+	mount_dir dir;
+	running_daemon d(dir);
+	const std::string path = dir.file("Xvfb_screen0");
+	const std::size_t before = d.open_descriptors();
+
+	for (int round = 0; round < 60; round++) {
+		descriptor f(path, O_RDWR | O_CREAT);
+		ASSERT_GE(f.fd, 0);
+		ASSERT_EQ(ftruncate(f.fd, x_size), 0);
+		xwd_words::good(x_width, x_height).store(f.fd);
+		ASSERT_TRUE(eventually([&] { return d.shown("Xvfb_screen0"); }));
+		void *p = mmap(nullptr, x_size, PROT_READ | PROT_WRITE, MAP_SHARED, f.fd, 0);
+		ASSERT_NE(p, MAP_FAILED);
+		auto *bytes = static_cast<volatile unsigned char *>(p);
+		for (off_t at = 8192; at < x_size; at += 4096)
+			bytes[at] = static_cast<unsigned char>(round + 1);
+		EXPECT_EQ(unlink(path.c_str()), 0);
+		munmap(p, x_size);
+	}
+	EXPECT_TRUE(eventually([&] { return d.open_descriptors() <= before; },
+			       std::chrono::seconds(20)))
+		<< "the mount stays busy: " << d.open_descriptors() << " > " << before;
+}
+
 TEST(bad_input, hostile_headers_are_ignored_with_a_line_and_change_nothing)
 {
 	mount_dir dir;

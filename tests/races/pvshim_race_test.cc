@@ -190,15 +190,18 @@ TEST(pvshim_race, search_that_met_its_limit_does_not_claim_to_be_done)
 	}
 }
 
-TEST(pvshim_race, search_by_chance_finds_the_same_with_the_same_seed)
+TEST(pvshim_race, searches_by_chance_find_the_same_with_the_same_seed)
 {
-	const std::vector<std::string> arguments = {"run",     "defio",  "--variant", "historical",
-						    "--sched", "random", "--seed",    "7"};
-	const finished first = race(arguments), second = race(arguments);
+	for (const char *scheduler : {"random", "pct"}) {
+		const std::vector<std::string> arguments = {"run",        "defio",   "--variant",
+							    "historical", "--sched", scheduler,
+							    "--seed",     "7"};
+		const finished first = race(arguments), second = race(arguments);
 
-	EXPECT_EQ(first.code, VIOLATED);
-	EXPECT_FALSE(token_of(first).empty());
-	EXPECT_EQ(token_of(first), token_of(second));
+		EXPECT_EQ(first.code, VIOLATED) << scheduler;
+		EXPECT_FALSE(token_of(first).empty());
+		EXPECT_EQ(token_of(first), token_of(second));
+	}
 }
 
 TEST(pvshim_race, search_by_chance_says_that_there_are_others)
@@ -309,7 +312,7 @@ const bad_input bad_inputs[] = {
 	{"bound_is_no_number", {"run", "defio", "--bound", "two"}, "--bound"},
 	{"bound_is_negative", {"run", "defio", "--bound", "-2"}, "--bound"},
 	{"no_time", {"run", "defio", "--seconds", "0"}, "--seconds"},
-	{"unknown_scheduler", {"run", "defio", "--sched", "best"}, "none of dfs, "},
+	{"unknown_scheduler", {"run", "defio", "--sched", "best"}, "none of dfs, pct, random"},
 	{"no_token", {"replay", "foo"}, "is no token"},
 	{"token_of_nowhere", {"replay", "x1:nowhere::"}, "this program does not have"},
 	{"token_cut_short", {"replay", "x1:defio:"}, "is cut short"},

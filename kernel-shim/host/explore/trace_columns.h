@@ -26,7 +26,7 @@ public:
 	std::string finish(const std::string &violation);
 
 private:
-	static constexpr size_t WIDTH = 118, NUMBERS = 7, WIDEST_COLUMN = 44;
+	static constexpr size_t WIDTH = 118, NUMBERS = 7, WIDEST_COLUMN = 36;
 
 	void put(const std::string &head, size_t column, const std::string &text);
 

@@ -211,8 +211,8 @@ private:
 	std::vector<bool> scenery_;    /* of each thread: it runs nothing but core (R3) */
 	bool a_system_ = false;
 	std::map<u64, users> words_;
-	std::set<u64> contended_;
-	std::vector<node> roots_; /* one a thread; no row */
+	std::set<const void *> contended_; /* words that somebody slept on */
+	std::vector<node> roots_;          /* one a thread; no row */
 	std::vector<row> rows_;
 };
 
@@ -237,30 +237,49 @@ function_trace::function_trace(const trace &t)
 	}
 }
 
+/* The smallest words that an access touches; of big ones (blocks that are freed) the first few. */
+std::vector<u64> words_of(const step_access &a)
+{
+	constexpr u64 word = 4, most = 16;
+	const u64 first = (u64)a.object / word;
+	const u64 last = ((u64)a.object + (a.size ? a.size - 1 : 0)) / word;
+	std::vector<u64> words;
+
+	for (u64 w = first; w <= last && w < first + most; w++)
+		words.push_back(w);
+	return words;
+}
+
 void function_trace::find_shared()
 {
 	for (const trace_line &line : t_.lines) {
-		if (line.kind == trace_kind::event && line.access.object)
-			contended_.insert((u64)line.access.object >> 3);
-		if (line.kind != trace_kind::step || !line.access.object)
+		if (!line.access.object)
 			continue;
+		if (line.kind == trace_kind::event)
+			contended_.insert(line.access.object);
+		if (line.kind != trace_kind::step)
+			continue;
+		for (u64 word : words_of(line.access)) {
+			users &u = words_[word];
 
-		users &u = words_[(u64)line.access.object >> 3];
-
-		(line.access.kind == KSHIM_LOAD ? u.readers : u.writers) |= 1ull << line.thread;
+			(line.access.kind == KSHIM_LOAD ? u.readers : u.writers) |= 1ull
+										    << line.thread;
+		}
 	}
 }
 
 bool function_trace::is_shared(const step_access &a) const
 {
-	auto found = words_.find((u64)a.object >> 3);
-
-	if (!a.object || found == words_.end() || !found->second.writers)
+	if (!a.object)
 		return false;
+	for (u64 word : words_of(a)) {
+		const users &u = words_.at(word);
+		const u64 all = u.readers | u.writers;
 
-	u64 all = found->second.readers | found->second.writers;
-
-	return (all & (all - 1)) != 0;
+		if (u.writers && (all & (all - 1)))
+			return true;
+	}
+	return false;
 }
 
 void function_trace::find_scenery()
@@ -313,8 +332,8 @@ void function_trace::add_step(size_t i, node *at)
 	if (at->in == room::api) {
 		/* The API's first access is to what it was called for. */
 		if (at->object.empty() && is_telling(line.text))
-			at->object = line.text;
-		at->contended |= contended_.contains((u64)line.access.object >> 3);
+			at->object = line.text.substr(0, line.text.find('+'));
+		at->contended |= contended_.contains(line.access.object);
 		return;
 	}
 	if (at->in != room::own)

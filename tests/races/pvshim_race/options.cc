@@ -17,6 +17,7 @@ static const char *const footer =
 
 static const std::map<std::string, explore_scheduler> schedulers = {
 	{"dfs", explore_scheduler::dfs},
+	{"pct", explore_scheduler::pct},
 	{"random", explore_scheduler::random},
 };
 
@@ -52,6 +53,10 @@ static void add_run(CLI::App *app, race_options *o, std::string *scheduler, int 
 		->type_name("N")
 		->check(CLI::Range(-1, 1000));
 	run->add_option("--sched", *scheduler, names_of_schedulers() + " (dfs)")->type_name("NAME");
+	run->add_option("--depth", o->pct_depth,
+			"of pct: finds bugs that need so many things in one order (3)")
+		->type_name("N")
+		->check(CLI::Range(1u, 20u));
 	run->add_option("--seconds", o->seconds, "end the search after so long")
 		->type_name("N")
 		->check(CLI::PositiveNumber);

@@ -37,6 +37,7 @@ struct race_options {
 	std::string variant;      /* a mutant's name, or its second one */
 	std::optional<int> bound; /* else each scenario's own */
 	explore_scheduler scheduler = explore_scheduler::dfs;
+	unsigned int pct_depth = explore_options().pct_depth;
 	double seconds = 0;
 	u64 schedules = 0, seed = 1;
 	bool reduce = true;

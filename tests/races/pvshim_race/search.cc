@@ -22,6 +22,7 @@ static explore_options options_for(const race_options &o, const race_scenario &s
 
 	options.scheduler = o.scheduler;
 	options.bound = o.bound.value_or(scenario.bound);
+	options.pct_depth = o.pct_depth;
 	options.seed = o.seed;
 	options.max_schedules = o.schedules;
 	options.seconds = o.seconds;

@@ -33,8 +33,8 @@
  *	// r.verdict == explore_verdict::violated, r.trace says how, r.token replays it
  *
  * In a trace, objects are called by the arguments of their initialisers (locks, works, timers), or
- * as explore_name() says; explore_note() adds a line. A scenario that pvshim-race is to know by name
- * goes into the catalogue, tests/races/catalogue.h.
+ * as explore_name() says; explore_note() adds a line. A scenario that pvshim-race is to know by
+ * name goes into the catalogue, tests/races/catalogue.h.
  *
  * What it cannot see: orders between accesses that are not announced (plain data: keep it under
  * locks, or use READ_ONCE and WRITE_ONCE), and weak memory: every schedule is one order of whole

@@ -26,6 +26,23 @@ std::vector<const void *> trace_stack()
 	return stack;
 }
 
+static std::string kind_name(enum kshim_point_kind kind)
+{
+	switch (kind) {
+	case KSHIM_LOAD:
+		return "load";
+	case KSHIM_STORE:
+		return "store";
+	case KSHIM_RMW:
+		return "rmw";
+	case KSHIM_FENCE:
+		return "fence";
+	case KSHIM_YIELD:
+		break;
+	}
+	return "yield";
+}
+
 /* "harvest_page, fb_defio_vma.cc:141": the function that made the access, not the accessor. */
 static std::string place_of(const trace_line &line, source_map *sources)
 {
@@ -43,7 +60,6 @@ static std::string place_of(const trace_line &line, source_map *sources)
 
 std::string trace_by_steps(const trace &t)
 {
-	static const char *const kinds[] = {"load", "store", "rmw", "fence", "yield"};
 	std::vector<bool> used(t.threads.size());
 	source_map sources;
 
@@ -60,7 +76,7 @@ std::string trace_by_steps(const trace &t)
 		switch (line.kind) {
 		case trace_kind::step:
 			table.row(i + 1, line.thread, 0,
-				  std::string(kinds[line.access.kind]) + " " + line.text + "  " +
+				  kind_name(line.access.kind) + " " + line.text + "  " +
 					  place_of(line, &sources));
 			break;
 		case trace_kind::deviation:

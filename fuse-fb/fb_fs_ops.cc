@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -189,9 +190,15 @@ struct fb_fs::ops_impl {
 			return;
 		}
 		fs.host_.run_job([req, n, info = *fi]() mutable {
-			auto h = std::make_unique<handle>();
+			std::unique_ptr<handle> h;
 
-			h->rendered = n->make();
+			try {
+				h = std::make_unique<handle>();
+				h->rendered = n->make();
+			} catch (const std::bad_alloc &) {
+				fuse_reply_err(req, ENOMEM);
+				return;
+			}
 			if (h->rendered.empty()) {
 				fuse_reply_err(req, EIO);
 				return;

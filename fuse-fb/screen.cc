@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "memory_sink.h"
@@ -132,8 +133,7 @@ void screen::look_at_header()
 		if (error) {
 			/* Does not fit into this frame: make another one. */
 			std::unique_ptr<frame_sink> old;
-			if (bytes_.replace_storage(std::make_unique<memory_sink>(bytes_.max_size()),
-						   &old))
+			if (!to_plain_memory(&old))
 				return;
 			demote(std::move(old));
 			promote(found.geometry);
@@ -175,6 +175,27 @@ void screen::promote(const screen_geometry &geometry)
 	services_.changed();
 }
 
+/* Return: the bytes are in plain memory now, and @old is what they were in. Any thread. */
+bool screen::to_plain_memory(std::unique_ptr<frame_sink> *old)
+{
+	try {
+		return bytes_.replace_storage(std::make_unique<memory_sink>(bytes_.max_size()),
+					      old) == 0;
+	} catch (const std::bad_alloc &) {
+		message(message_kind::error, "%s: no memory to move its bytes to", name_.c_str());
+		return false;
+	}
+}
+
+/* Nobody sees the display or harvests for it any more. Housekeeper. */
+void screen::let_go_of_display()
+{
+	shown_since_ = 0;
+	services_.changed(); /* viewers let go first */
+	tracker_->set_kick({});
+	display_->detach();
+}
+
 /*
  * From the frame back to plain memory, which has taken over already; @old is the frame.
  * Housekeeper.
@@ -183,10 +204,7 @@ void screen::demote(std::unique_ptr<frame_sink> old)
 {
 	std::unique_ptr<display> gone;
 
-	shown_since_ = 0;
-	services_.changed(); /* viewers let go first */
-	tracker_->set_kick({});
-	display_->detach();
+	let_go_of_display();
 	{
 		std::lock_guard hold(display_lock_);
 		gone = std::move(display_);
@@ -203,8 +221,7 @@ bool screen::outgrown(std::size_t size)
 {
 	std::unique_ptr<frame_sink> old;
 
-	if (size > bytes_.max_size() ||
-	    bytes_.replace_storage(std::make_unique<memory_sink>(bytes_.max_size()), &old))
+	if (size > bytes_.max_size() || !to_plain_memory(&old))
 		return false;
 	/*
 	 * The frame goes when nobody can be looking at it any more, which only the housekeeper
@@ -228,9 +245,11 @@ void screen::removed()
 	if (display_ && !bytes_.is_device()) {
 		std::unique_ptr<frame_sink> old;
 
-		if (bytes_.replace_storage(std::make_unique<memory_sink>(bytes_.max_size()),
-					   &old) == 0)
+		/* Without memory for its bytes, they and the display go with the last user. */
+		if (to_plain_memory(&old))
 			demote(std::move(old));
+		else
+			let_go_of_display();
 	}
 	/*
 	 * After the last harvest: one would open the file again, by the name that the kernel still

@@ -112,6 +112,8 @@ private:
 	void look_at_header();
 	void promote(const screen_geometry &geometry);
 	void demote(std::unique_ptr<frame_sink> old);
+	void let_go_of_display();
+	bool to_plain_memory(std::unique_ptr<frame_sink> *old);
 	bool outgrown(std::size_t size);
 	void pace_by_keeper();
 	void pace_by_display();

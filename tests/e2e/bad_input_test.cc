@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -390,6 +391,46 @@ TEST(bad_input, a_screen_removed_while_it_is_drawn_into_is_let_go_of)
 	EXPECT_TRUE(eventually([&] { return d.open_descriptors() <= before; },
 			       std::chrono::seconds(20)))
 		<< "the mount stays busy: " << d.open_descriptors() << " > " << before;
+}
+
+TEST(bad_input, a_daemon_out_of_memory_refuses_and_lives)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	GTEST_SKIP() << "a sanitizer needs addresses of its own";
+#endif
+	/* Wherever it runs out: in the fourth file or the second, growing, shown or removed. */
+	for (rlim_t more = 64; more <= 832; more += 64) {
+		mount_dir dir;
+		running_daemon d(dir, {"--mode", "320x200x32"});
+		const pid_t pid = d.process().pid();
+		std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
+		rlim_t pages = 0;
+
+		ASSERT_TRUE(statm >> pages);
+		const rlimit tight{pages * 4096 + (more << 20), RLIM_INFINITY};
+		ASSERT_EQ(prlimit(pid, RLIMIT_AS, &tight, nullptr), 0);
+		for (int i = 0; i < 4; i++) {
+			descriptor f(dir.file("Xvfb_screen" + std::to_string(i)), O_RDWR | O_CREAT);
+			if (f.fd < 0 || ftruncate(f.fd, x_size))
+				continue;
+			xwd_words::good(x_width, x_height).store(f.fd);
+			/* The header is seen before this is rendered. */
+			descriptor stats(dir.file("stats.json"), O_RDONLY);
+			EXPECT_TRUE(stats.fd >= 0 || errno == ENOMEM || errno == EIO);
+			(void)!ftruncate(f.fd, x_size * 2);
+		}
+		for (int i = 0; i < 4; i++)
+			(void)unlink(dir.file("Xvfb_screen" + std::to_string(i)).c_str());
+		descriptor after(dir.file("stats.json"), O_RDONLY);
+		const rlimit usual{RLIM_INFINITY, RLIM_INFINITY};
+		ASSERT_EQ(prlimit(pid, RLIMIT_AS, &usual, nullptr), 0);
+		ASSERT_EQ(d.process().code(), -1);
+		ASSERT_FALSE(d.process().wait(milliseconds(0))) << d.process().output();
+		EXPECT_EQ(read_png(dir.file("screen.png")).width, 320u) << "and works again";
+		d.process().signal(SIGTERM);
+		ASSERT_TRUE(d.process().wait());
+		EXPECT_EQ(d.process().code(), 0) << more << ": " << d.process().output();
+	}
 }
 
 TEST(bad_input, hostile_headers_are_ignored_with_a_line_and_change_nothing)

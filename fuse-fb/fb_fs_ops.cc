@@ -319,6 +319,25 @@ struct fb_fs::ops_impl {
 		fuse_reply_err(req, 0);
 	}
 
+	/* Names that a program may not make; without these it would hear ENOSYS. */
+	static void mkdir(fuse_req_t req, fuse_ino_t, const char *, mode_t)
+	{
+		fuse_reply_err(req, EPERM);
+	}
+	static void mknod(fuse_req_t req, fuse_ino_t, const char *, mode_t, dev_t)
+	{
+		fuse_reply_err(req, EPERM);
+	}
+	static void symlink(fuse_req_t req, const char *, fuse_ino_t, const char *)
+	{
+		fuse_reply_err(req, EPERM);
+	}
+	static void rename(fuse_req_t req, fuse_ino_t, const char *, fuse_ino_t, const char *,
+			   unsigned)
+	{
+		fuse_reply_err(req, EPERM);
+	}
+
 	static void readdir(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t off,
 			    fuse_file_info *)
 	{
@@ -390,6 +409,10 @@ const fuse_lowlevel_ops &fb_fs::ops()
 		o.write = ops_impl::write;
 		o.release = ops_impl::release;
 		o.unlink = ops_impl::unlink;
+		o.mkdir = ops_impl::mkdir;
+		o.mknod = ops_impl::mknod;
+		o.symlink = ops_impl::symlink;
+		o.rename = ops_impl::rename;
 		o.readdir = ops_impl::readdir;
 		o.statfs = ops_impl::statfs;
 		return o;

@@ -343,6 +343,10 @@ void check_fuse_usable(const std::string &options)
 	struct stat st {
 	};
 
+	/* libfuse wants the number again in the handshake, and otherwise serves nothing. */
+	if (("," + options).find(",max_read=") != std::string::npos)
+		throw startup_error(exit_code::usage,
+				    "mount option max_read is not supported; leave it out");
 	if (stat("/dev/fuse", &st))
 		throw startup_error(
 			exit_code::fuse,

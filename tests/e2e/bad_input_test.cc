@@ -112,6 +112,7 @@ TEST(bad_input, command_lines_are_refused_with_a_line_and_a_code)
 		expect_refused(dir, {d, f, "/etc/passwd/a/b"}, 3,
 			       {"Not a directory", "directory of yours"});
 		expect_refused(dir, {d, f, dir.path(), "-o", "nonsense"}, 2, {"nonsense"});
+		expect_refused(dir, {d, f, dir.path(), "-o", "ro,max_read=4096"}, 2, {"max_read"});
 		expect_refused(dir, {d, f, dir.path(), "--memory", "4M", "--mode", "1920x1080x32"},
 			       6, {"--memory"});
 		expect_refused(dir,
@@ -310,7 +311,13 @@ TEST(bad_input, names_and_sizes_of_files_are_bounded)
 		EXPECT_EQ(errno, EPERM) << name;
 	}
 	EXPECT_EQ(mkdir(dir.file("Xvfb_screen7").c_str(), 0777), -1);
+	EXPECT_EQ(errno, EPERM);
+	EXPECT_EQ(mkfifo(dir.file("Xvfb_screen7").c_str(), 0777), -1);
+	EXPECT_EQ(errno, EPERM);
+	EXPECT_EQ(symlink("fb0", dir.file("Xvfb_screen7").c_str()), -1);
+	EXPECT_EQ(errno, EPERM);
 	EXPECT_EQ(rename(dir.file("fb0").c_str(), dir.file("Xvfb_screen1").c_str()), -1);
+	EXPECT_EQ(errno, EPERM);
 	{
 		descriptor png(dir.file("screen.png"), O_WRONLY);
 		EXPECT_EQ(png.fd, -1);

@@ -4,14 +4,15 @@
  *
  *      bench-explore [--quick]
  *
- * Speed: two tasks that each take three spin locks and update a word under each, by every scheduler;
- * beside them the same two functions in two real threads, started and joined once each: what a
- * stress test pays for one order, and it does not choose which.
+ * Speed: two tasks that each take three spin locks and update a word under each, by every
+ * scheduler; beside them the same two functions in two real threads, started and joined once each:
+ * what a stress test pays for one order, and it does not choose which.
  *
  * Reduction: deferred I/O ("defio" of tests/races) at each bound, of equal schedules one or all of
  * them. What was left off half way as redundant counts against the reduction.
  *
- * Mutants: all bugs of deferred I/O, each by the scenario that is named for it, smaller bounds first.
+ * Mutants: all bugs of deferred I/O, each by the scenario that is named for it, smaller bounds
+ * first.
  *
  * Fiber switch: there and back, beside swapcontext(3).
  *

@@ -185,7 +185,7 @@ std::string text_of(const program &code)
 	return text;
 }
 
-/* Where a reduction that is nearly right goes wrong: yields, time passing, the order of sleepers. */
+/* Where a reduction that is nearly right goes wrong: yields, time passing, sleepers' order. */
 std::vector<program> known_programs()
 {
 	using enum op_kind;
@@ -208,7 +208,7 @@ std::vector<program> known_programs()
 	};
 }
 
-/* What a random program's ops are drawn from. Untimed sleep often deadlocks, which ends a search. */
+/* What a random program's ops are drawn from. Untimed sleep may deadlock, which ends a search. */
 struct menu {
 	std::vector<op_kind> kinds;
 	unsigned int words;

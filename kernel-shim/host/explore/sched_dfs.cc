@@ -140,7 +140,7 @@ private:
 	{
 		u64 h = d.running;
 
-		/* Where a thread goes on, what it does; the options are not there for is_default(). */
+		/* Where a thread goes on, what it does: is_default() has no options to look at. */
 		if (d.running)
 			return h | d.thread << 1 | (u64)d.next.kind << 16 | (u64)d.next.size << 32;
 		for (const schedule_option &o : d.options)

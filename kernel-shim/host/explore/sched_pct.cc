@@ -20,7 +20,7 @@
  *
  * What it does not promise:
  * - k is not known beforehand: the longest schedule so far stands for it. The first schedules
- *   choose among too few decisions, and a bug that only lies behind the longest one is missed there.
+ *   choose among too few decisions, and miss a bug that only lies behind those.
  * - The proof is about threads that block. One that yields drops below all others, or a loop that
  *   waits for somebody would never end; and time passing is a thread of its own, whose priority is
  *   drawn again each time it has won. Values of kshim_choose() are drawn evenly. Bugs that need

@@ -18,6 +18,7 @@
  */
 #include "mm_internal.h"
 
+#include <kshim/mmu.h>
 #include <linux/bitops.h>
 #include <linux/minmax.h>
 #include <linux/printk.h>
@@ -199,6 +200,7 @@ void put_page(struct page *page)
 	if (count > 0)
 		return;
 	WARN_ON(page->flags & PG_locked);
+	mmu_page_freed(page);
 	page->mapping = nullptr;
 	page->flags = 0;
 	if (allocator->poison) {

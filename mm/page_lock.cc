@@ -20,18 +20,23 @@
 
 static u32 flags_or(struct page *page, u32 bits, int order)
 {
-	kshim_point(KSHIM_RMW, &page->flags, sizeof(page->flags));
+	kshim_point(KSHIM_RMW, &page->flags, sizeof(page->flags), order);
 	return __atomic_fetch_or(&page->flags, bits, order);
 }
 
-bool trylock_page(struct page *page)
+static bool lock_if_free(struct page *page)
 {
 	return !(flags_or(page, PG_locked, __ATOMIC_ACQUIRE) & PG_locked);
 }
 
+bool trylock_page(struct page *page)
+{
+	return !kshim_fault(KSHIM_FAULT_TRYLOCK, "trylock_page") && lock_if_free(page);
+}
+
 void lock_page(struct page *page)
 {
-	while (!trylock_page(page)) {
+	while (!lock_if_free(page)) {
 		u32 seen = flags_or(page, PG_waiters, __ATOMIC_RELAXED) | PG_waiters;
 
 		if (seen & PG_locked)
@@ -43,7 +48,7 @@ void unlock_page(struct page *page)
 {
 	u32 before;
 
-	kshim_point(KSHIM_RMW, &page->flags, sizeof(page->flags));
+	kshim_point(KSHIM_RMW, &page->flags, sizeof(page->flags), __ATOMIC_RELEASE);
 	before = __atomic_fetch_and(&page->flags, ~(u32)(PG_locked | PG_waiters), __ATOMIC_RELEASE);
 	BUG_ON(!(before & PG_locked));
 	if (before & PG_waiters)

@@ -79,7 +79,10 @@ void lock_word_unlock(struct lock_word *lock, const char *kind)
 		kshim_violation("%s at %p is unlocked by a thread that does not hold it", kind,
 				(void *)lock);
 	lock_set_owner(lock, nullptr);
-	if (xchg_release(&lock->word, 0u) == 2)
+	/* Mutant: the next holder need not see what this one wrote. Only the race check tells. */
+	if (kshim_xchg(&lock->word, 0u,
+		       KSHIM_MUTANT(lock_release_relaxed) ? __ATOMIC_RELAXED : __ATOMIC_RELEASE) ==
+	    2)
 		kshim_wake(&lock->word, 1);
 }
 
@@ -118,7 +121,7 @@ void spin_unlock(spinlock_t *lock) __no_thread_safety_analysis
 
 bool spin_trylock(spinlock_t *lock) __no_thread_safety_analysis
 {
-	return lock_word_trylock(&lock->lock);
+	return !kshim_fault(KSHIM_FAULT_TRYLOCK, "spin_trylock") && lock_word_trylock(&lock->lock);
 }
 
 bool spin_is_locked(const spinlock_t *lock)
@@ -154,7 +157,8 @@ void mutex_unlock(struct mutex *lock) __no_thread_safety_analysis
 
 bool mutex_trylock(struct mutex *lock) __no_thread_safety_analysis
 {
-	return lock_word_trylock(&lock->lock);
+	return !kshim_fault(KSHIM_FAULT_TRYLOCK, "mutex_trylock") &&
+	       lock_word_trylock(&lock->lock);
 }
 
 bool mutex_is_locked(const struct mutex *lock)

@@ -50,8 +50,10 @@ struct rcu_state {
 	struct task_struct *task;
 	/* The explorer's model. */
 	struct mutex gp_lock;
-	u32 slot;
-	u32 readers[2];
+	struct {
+		u32 slot;
+		u32 readers[2];
+	} day;
 };
 
 #if KSHIM_EXPLORE
@@ -71,9 +73,10 @@ void rcu_read_lock(void)
 
 	if (task->rcu_nesting++)
 		return;
-	kshim_point(KSHIM_RMW, rcu->readers, sizeof(rcu->readers));
-	task->rcu_slot = rcu->slot;
-	rcu->readers[task->rcu_slot]++;
+	/* Acquire: who begins in the new slot sees what was done before it became that. */
+	kshim_point(KSHIM_RMW, &rcu->day, sizeof(rcu->day), __ATOMIC_ACQUIRE);
+	task->rcu_slot = rcu->day.slot;
+	rcu->day.readers[task->rcu_slot]++;
 }
 
 void rcu_read_unlock(void)
@@ -85,8 +88,9 @@ void rcu_read_unlock(void)
 	BUG_ON(!task->rcu_nesting);
 	if (--task->rcu_nesting)
 		return;
-	readers = &rcu->readers[task->rcu_slot];
-	kshim_point(KSHIM_RMW, readers, sizeof(*readers));
+	readers = &rcu->day.readers[task->rcu_slot];
+	/* Release: what was read was read before the grace period ends. */
+	kshim_point(KSHIM_RMW, readers, sizeof(*readers), __ATOMIC_RELEASE);
 	if (--*readers == 0)
 		kshim_wake(readers, 1);
 }
@@ -97,11 +101,11 @@ static void grace_period(void)
 	u32 old_slot, left;
 
 	guard(mutex)(&rcu->gp_lock);
-	kshim_point(KSHIM_RMW, rcu->readers, sizeof(rcu->readers));
-	old_slot = rcu->slot;
-	rcu->slot = !old_slot;
-	while ((left = READ_ONCE(rcu->readers[old_slot])) != 0)
-		(void)kshim_wait(&rcu->readers[old_slot], left, KSHIM_FOREVER, "RCU readers");
+	kshim_point(KSHIM_RMW, &rcu->day, sizeof(rcu->day), __ATOMIC_RELEASE);
+	old_slot = rcu->day.slot;
+	rcu->day.slot = !old_slot;
+	while ((left = smp_load_acquire(&rcu->day.readers[old_slot])) != 0)
+		(void)kshim_wait(&rcu->day.readers[old_slot], left, KSHIM_FOREVER, "RCU readers");
 }
 #else
 static void unregister_thread(struct kshim_self *)

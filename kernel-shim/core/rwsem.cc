@@ -48,7 +48,7 @@ static void rwsem_check_not_mine(const struct rw_semaphore *sem)
 				(const void *)sem);
 }
 
-bool down_read_trylock(struct rw_semaphore *sem) __no_thread_safety_analysis
+static bool read_trylock(struct rw_semaphore *sem)
 {
 	u32 seen = READ_ONCE(sem->word);
 
@@ -59,9 +59,14 @@ bool down_read_trylock(struct rw_semaphore *sem) __no_thread_safety_analysis
 	return false;
 }
 
+bool down_read_trylock(struct rw_semaphore *sem) __no_thread_safety_analysis
+{
+	return !kshim_fault(KSHIM_FAULT_TRYLOCK, "down_read_trylock") && read_trylock(sem);
+}
+
 void down_read(struct rw_semaphore *sem) __no_thread_safety_analysis
 {
-	while (!down_read_trylock(sem)) {
+	while (!read_trylock(sem)) {
 		u32 seen = READ_ONCE(sem->word);
 
 		rwsem_check_not_mine(sem);
@@ -85,7 +90,7 @@ void up_read(struct rw_semaphore *sem) __no_thread_safety_analysis
 		kshim_wake(&sem->word, INT_MAX);
 }
 
-bool down_write_trylock(struct rw_semaphore *sem) __no_thread_safety_analysis
+static bool write_trylock(struct rw_semaphore *sem)
 {
 	u32 seen = 0;
 
@@ -95,9 +100,14 @@ bool down_write_trylock(struct rw_semaphore *sem) __no_thread_safety_analysis
 	return true;
 }
 
+bool down_write_trylock(struct rw_semaphore *sem) __no_thread_safety_analysis
+{
+	return !kshim_fault(KSHIM_FAULT_TRYLOCK, "down_write_trylock") && write_trylock(sem);
+}
+
 void down_write(struct rw_semaphore *sem) __no_thread_safety_analysis
 {
-	while (!down_write_trylock(sem)) {
+	while (!write_trylock(sem)) {
 		u32 seen = READ_ONCE(sem->word);
 
 		rwsem_check_not_mine(sem);

@@ -6,6 +6,7 @@
  * wakes; the sleeper's "state = sleeping; look at the condition" and the waker's "condition = true;
  * look at the state" are each ordered by a full barrier, so one of the two sees the other.
  */
+#include <kshim/mutant.h>
 #include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
@@ -28,6 +29,11 @@ void __set_current_state(u32 state)
 
 void set_current_state(u32 state)
 {
+	/* Mutant: the store waits in its buffer while the condition is looked at (only in tso). */
+	if (KSHIM_MUTANT(state_without_barrier)) {
+		__set_current_state(state);
+		return;
+	}
 	/* Pairs with the exchange in wake_up_process(). */
 	smp_store_mb(current->__state, state);
 }

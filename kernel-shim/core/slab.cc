@@ -18,6 +18,7 @@
 #include "core.h"
 
 #include <linux/atomic.h>
+#include <linux/kcsan-checks.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/slab.h>
@@ -74,12 +75,16 @@ class shard_guard
 public:
 	explicit shard_guard(struct slab_shard *shard) __no_thread_safety_analysis : shard_(shard)
 	{
-		if (!KSHIM_EXPLORE)
+		if (KSHIM_EXPLORE)
+			kcsan_disable_current();
+		else
 			spin_lock(&shard_->lock);
 	}
 	~shard_guard() __no_thread_safety_analysis
 	{
-		if (!KSHIM_EXPLORE)
+		if (KSHIM_EXPLORE)
+			kcsan_enable_current();
+		else
 			spin_unlock(&shard_->lock);
 	}
 	shard_guard(const shard_guard &) = delete;
@@ -154,6 +159,8 @@ static bool may_alloc(struct slab_state *slab)
 {
 	s64 left;
 
+	if (kshim_fault(KSHIM_FAULT_ALLOC, "no memory"))
+		return false;
 	if (likely(__atomic_load_n(&slab->fail_in, __ATOMIC_RELAXED) <= 0))
 		return true;
 	left = __atomic_sub_fetch(&slab->fail_in, 1, __ATOMIC_RELAXED);
@@ -380,6 +387,14 @@ int slab_init(struct pv_machine *m) __no_thread_safety_analysis
 static void report_leak(const struct slab_header *h)
 {
 	Dl_info info = {};
+#if KSHIM_EXPLORE
+	char object[64], caller[128];
+
+	kshim_describe(h + 1, object, sizeof(object));
+	kshim_describe(h->caller, caller, sizeof(caller));
+	pr_warn("  leaked: %zu bytes, %s, allocated by %s\n", h->size, object, caller);
+	return;
+#endif
 
 	if (dladdr(h->caller, &info) && info.dli_fname)
 		pr_warn("  leaked: %zu bytes at %p, allocated by %s+%#lx\n", h->size,

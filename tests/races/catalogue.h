@@ -38,6 +38,7 @@ struct race_mutant {
 	const char *killer;  /* the scenario which the tests kill it with */
 	int bound;           /* within so many preemptions */
 	const char *reason;  /* what the violation says, a part of it */
+	explore_memory memory = explore_memory::sc; /* in which it shows */
 };
 
 struct race_subsystem {

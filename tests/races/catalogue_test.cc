@@ -80,11 +80,12 @@ class mutant : public testing::TestWithParam<mutant_line>
 };
 
 void expect_killed(const explore_scenario &scenario, const char *mutant, int bound,
-		   const char *reason)
+		   const char *reason, explore_memory memory = explore_memory::sc)
 {
 	explore_options options;
 
 	options.bound = bound;
+	options.memory = memory;
 	options.mutants = {mutant};
 	explore_result r = explore_run(scenario, options);
 
@@ -123,7 +124,7 @@ TEST_P(mutant, is_killed_and_the_token_replays)
 	const race_scenario *killer = find_scenario(GetParam().subsystem, m.killer);
 
 	ASSERT_TRUE(killer) << "no scenario is called " << m.killer;
-	expect_killed(killer->scenario, m.name, m.bound, m.reason);
+	expect_killed(killer->scenario, m.name, m.bound, m.reason, m.memory);
 }
 
 /*
@@ -142,11 +143,24 @@ TEST_P(scenario, holds_without_reduction_too)
 	std::printf("%s\n", r.summary.c_str());
 }
 
+/* With store buffers, as on x86: one preemption, or one store that arrives early. */
+TEST_P(scenario, holds_in_total_store_order)
+{
+	explore_result r = explore_run(
+		GetParam().entry.scenario,
+		{.bound = 1, .max_schedules = AFFORDABLE, .memory = explore_memory::tso});
+
+	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary << "\n"
+						    << r.trace << "token: " << r.token;
+	std::printf("%s\n", r.summary.c_str());
+}
+
 TEST_P(mutant, is_killed_by_as_few_preemptions_among_all_schedules)
 {
 	const race_mutant &m = GetParam().entry;
 	const race_scenario *killer = find_scenario(GetParam().subsystem, m.killer);
-	explore_options options = {.bound = m.bound, .trace = false, .mutants = {m.name}};
+	explore_options options = {
+		.bound = m.bound, .memory = m.memory, .trace = false, .mutants = {m.name}};
 
 	ASSERT_TRUE(killer);
 	explore_result reduced = explore_run(killer->scenario, options);

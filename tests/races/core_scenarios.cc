@@ -7,9 +7,11 @@
 #include <kshim/machine.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/kcsan-checks.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
@@ -29,6 +31,7 @@ struct core_world {
 	u32 counter, runs, ready, in_function;
 	bool cancelled;
 	struct rcu_object *object;
+	struct task_struct *sleeper;
 };
 
 struct rcu_object {
@@ -127,6 +130,7 @@ races::race_scenario entry(explore_scenario s, const char *checks, int bound)
 void count(core_world *w)
 {
 	guard(mutex)(&w->lock);
+	kcsan_check_write(&w->counter, sizeof(w->counter));
 	u32 seen = READ_ONCE(w->counter);
 
 	WRITE_ONCE(w->counter, seen + 1);
@@ -293,6 +297,46 @@ void replace_object(core_world *w)
 	kfree_rcu(old, rcu);
 }
 
+void read_published(core_world *w)
+{
+	guard(rcu)();
+	rcu_object *object = rcu_dereference(w->object);
+
+	kcsan_check_read(&object->value, sizeof(object->value));
+	explore_expect(object->value == 0 || object->value == 7, "it holds %u", object->value);
+}
+
+void publish_object(core_world *w)
+{
+	auto *fresh = static_cast<rcu_object *>(kzalloc(sizeof(rcu_object), GFP_KERNEL));
+	rcu_object *old = w->object;
+
+	kcsan_check_write(&fresh->value, sizeof(fresh->value));
+	fresh->value = 7;
+	rcu_assign_pointer(w->object, fresh);
+	kfree_rcu(old, rcu);
+}
+
+/* The bare form of waiting, as kthreads have it: nothing but set_current_state() orders. */
+void sleep_until_ready(core_world *w)
+{
+	(void)xchg(&w->sleeper, current);
+	for (;;) {
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		if (READ_ONCE(w->ready))
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+}
+
+void wake_the_sleeper(core_world *w)
+{
+	(void)xchg(&w->ready, 1u);
+	if (struct task_struct *sleeper = READ_ONCE(w->sleeper))
+		(void)wake_up_process(sleeper);
+}
+
 std::vector<races::race_scenario> locks_and_waits()
 {
 	const explore_task taker = {"taker", in_machine<take_one>};
@@ -329,6 +373,9 @@ std::vector<races::race_scenario> locks_and_waits()
 					      {"completer", in_machine<complete_one>},
 					      {"completer 2", in_machine<complete_one>}}),
 		      "a completion wakes as many as it was completed for", 1),
+		entry(scenario("set_current_state", {{"sleeper", in_machine<sleep_until_ready>},
+						     {"waker", in_machine<wake_the_sleeper>}}),
+		      "a wake-up between the look and the sleep is not lost", 2),
 		entry(scenario("completion_one", {{"waiter", in_machine<wait_done>},
 						  {"completer", in_machine<complete_one>}}),
 		      "who waits for a completion sees what was done before it", 2),
@@ -354,6 +401,9 @@ std::vector<races::race_scenario> works_timers_rcu()
 		entry(scenario("kfree_rcu", {{"reader", in_machine<read_object>},
 					     {"writer", in_machine<replace_object>}}),
 		      "kfree_rcu() waits for the readers", 2),
+		entry(scenario("rcu_publish", {{"reader", in_machine<read_published>},
+					       {"writer", in_machine<publish_object>}}),
+		      "who finds an object finds what was written to it before", 2),
 	};
 }
 
@@ -396,6 +446,25 @@ races::race_subsystem races::core_subsystem()
 		 .killer = "kfree_rcu",
 		 .bound = 2,
 		 .reason = "use after free"},
+		{.name = "lock_release_relaxed",
+		 .variant = nullptr,
+		 .origin = "unlocking does not release: what was written may be seen later",
+		 .killer = "mutex",
+		 .bound = 1,
+		 .reason = "data race"},
+		{.name = "rcu_publish_relaxed",
+		 .variant = nullptr,
+		 .origin = "rcu_assign_pointer() does not release: an object seen before its contents",
+		 .killer = "rcu_publish",
+		 .bound = 1,
+		 .reason = "data race"},
+		{.name = "state_without_barrier",
+		 .variant = nullptr,
+		 .origin = "set_current_state() without its barrier: the wake-up comes in between",
+		 .killer = "set_current_state",
+		 .bound = 2,
+		 .reason = "never ends",
+		 .memory = explore_memory::tso},
 	};
 	return core;
 }

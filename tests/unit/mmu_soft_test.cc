@@ -5,7 +5,7 @@
  *      program    store 1, store 2, store 3 ...     faults wait at the gate (a mutex)
  *      harvester  gate shut: protect, look, let others run, look again, gate open
  *
- * Killed here: mmu_no_flush, mmu_early_flush.
+ * Killed here: mmu_no_flush, mmu_early_flush, mmu_pte_not_atomic.
  */
 #include <gtest/gtest.h>
 
@@ -306,6 +306,82 @@ TEST(mmu_soft_area, frame_at_two_addresses_is_one_object_to_the_explorer)
 	explore_result r = explore_run(s, {.bound = 1});
 
 	EXPECT_EQ(r.verdict, explore_verdict::violated) << r.summary;
+}
+
+/* D: what the processor notes of a store, and who can lose it. */
+
+void store_once(void *p)
+{
+	world *w = static_cast<world *>(p);
+	machine_scope bound(w->machine);
+
+	kshim_user_store32(mmu_area_start(w->area), 3);
+}
+
+/* Gives a right that is there already: the PTE stays what it is. */
+void give_right_again(void *p)
+{
+	world *w = static_cast<world *>(p);
+	machine_scope bound(w->machine);
+
+	mmu_protect(w->area, mmu_area_start(w->area), 1, MMU_RW);
+}
+
+void check_dirty(void *p)
+{
+	world *w = static_cast<world *>(p);
+	machine_scope bound(w->machine);
+
+	explore_expect(mmu_pte(w->area, mmu_area_start(w->area)).dirty,
+		       "a store left no trace in the PTE");
+}
+
+explore_scenario dirty_scenario(void (*other)(void *))
+{
+	explore_scenario s = scenario(other);
+
+	s.tasks[0].run = store_once;
+	s.check = check_dirty;
+	return s;
+}
+
+TEST(mmu_soft_dirty, DirtyBitIsLostByWhoChangesThePteInTwoSteps)
+{
+	explore_result right = explore_run(dirty_scenario(give_right_again), {.bound = 2});
+	explore_result wrong = explore_run(dirty_scenario(give_right_again),
+					   {.bound = 2, .mutants = {"mmu_pte_not_atomic"}});
+
+	EXPECT_EQ(right.verdict, explore_verdict::held) << right.reason << "\n" << right.trace;
+	EXPECT_TRUE(right.exhausted);
+	EXPECT_EQ(wrong.verdict, explore_verdict::violated) << wrong.summary;
+	EXPECT_NE(wrong.reason.find("left no trace"), std::string::npos) << wrong.reason;
+}
+
+/* The processor sets D when its TLB has none: an entry that was not flushed is never asked again. */
+void clean_and_store_again(void *p)
+{
+	world *w = static_cast<world *>(p);
+	machine_scope bound(w->machine);
+	unsigned long addr = mmu_area_start(w->area);
+
+	kshim_user_store32(addr, 1);
+	mmu_protect(w->area, addr, 1, MMU_RO); /* and clears D */
+	explore_expect(!mmu_pte(w->area, addr).dirty, "protected and still dirty");
+	mmu_protect(w->area, addr, 1, MMU_RW);
+	kshim_user_store32(addr, 3);
+}
+
+TEST(mmu_soft_dirty, StaleTlbEntryWithDDoesNotSetItAgain)
+{
+	explore_scenario s = dirty_scenario([](void *) {});
+
+	s.tasks[0].run = clean_and_store_again;
+	explore_result right = explore_run(s, {.bound = 1});
+	explore_result wrong = explore_run(s, {.bound = 1, .mutants = {"mmu_no_flush"}});
+
+	EXPECT_EQ(right.verdict, explore_verdict::held) << right.reason << "\n" << right.trace;
+	EXPECT_EQ(wrong.verdict, explore_verdict::violated) << wrong.summary;
+	EXPECT_NE(wrong.reason.find("left no trace"), std::string::npos) << wrong.reason;
 }
 
 } // namespace

@@ -7,7 +7,10 @@
  *	it sleeps or ends		0: the next in turn	1..: others, for free
  *
  * and after these (not after a yield, if others can run): time passes up to the earliest deadline,
- * which is a preemption unless nobody else could run.
+ * which is a preemption unless nobody else could run; and with store buffers (store_buffer.h) a
+ * thread's oldest store leaves, which is a preemption always. Stores stay where they are as long as
+ * they can: so a bound counts how often one becomes visible before its thread comes to a barrier,
+ * sleeps or ends.
  */
 #include "explorer.h"
 
@@ -57,6 +60,8 @@ void explorer::collect()
 			options[i].preempts = 1;
 	}
 	add_due(&options);
+	if (buffers_ && nr_ready_ > 1)
+		add_drains(&options);
 }
 
 /* The next decision. Return: option 0 will do. */
@@ -100,7 +105,8 @@ void explorer::tell_deviation()
 	const schedule_option &option = decision_.options[d.option];
 	std::string who, text;
 
-	if (option.kind == option_kind::data)
+	/* The value, or the arrival, is told by itself. */
+	if (option.kind == option_kind::data || option.kind == option_kind::drain)
 		return;
 	who = threads_[option.what]->name;
 	text = decision_.running ? std::string(current_->name) + " is preempted, " : std::string();
@@ -114,14 +120,19 @@ void explorer::tell_deviation()
 
 void explorer::branch()
 {
-	if (alone_ || (nr_ready_ == 1 && nr_timed_ == 0))
-		return;
-	/* The usual case, without a look at the options: there are others, whatever they are. */
-	if (nr_ready_ > 1 && ask_default(true))
-		return;
-	collect();
-	if (nr_ready_ > 1 || (decision_.options.size() > 1 && !ask_default(true)))
-		take(ask());
+	bool decided;
+
+	do {
+		if (alone_ || (nr_ready_ == 1 && nr_timed_ == 0))
+			return;
+		/* The usual case, without a look at the options: there are others, whatever they are. */
+		if (nr_ready_ > 1 && ask_default(true))
+			return;
+		collect();
+		if (nr_ready_ == 1 && (decision_.options.size() == 1 || ask_default(true)))
+			return;
+		decided = take(ask());
+	} while (!decided);
 }
 
 /* The next in turn, or whom time makes it; or the yielding thread again. */
@@ -137,7 +148,8 @@ void explorer::yielded()
 		add_due(&options);
 	else
 		options.resize(1);
-	options.push_back({option_kind::run, !options.empty(), (u16)current_->id});
+	if (options.empty() || current_->idle_rounds < SPIN_FAIR)
+		options.push_back({option_kind::run, !options.empty(), (u16)current_->id});
 	if (alone_ || options.size() == 1 || ask_default(false))
 		take(options[0]);
 	else
@@ -158,17 +170,21 @@ void explorer::leave()
 		switch_to(main);
 		return;
 	}
-	if (alone_ || decision_.options.size() == 1 || ask_default(false))
-		take(decision_.options[0]);
-	else
-		take(ask());
+	while (!take(alone_ || decision_.options.size() == 1 || ask_default(false)
+			     ? decision_.options[0]
+			     : ask()))
+		collect();
 }
 
-void explorer::take(const schedule_option &option)
+bool explorer::take(const schedule_option &option)
 {
 	kshim_thread *t = threads_[option.what].get();
 
 	preemptions_ += option.preempts;
+	if (option.kind == option_kind::drain) {
+		commit(t);
+		return false;
+	}
 	if (option.kind == option_kind::time) {
 		if (t->deadline > now_) {
 			if (tracing_ && !alone_)
@@ -176,6 +192,7 @@ void explorer::take(const schedule_option &option)
 				     "(" + std::to_string((t->deadline - now_) / 1000) +
 					     " us later)");
 			now_ = t->deadline;
+			changes_++;
 		}
 	}
 	if (t->state == thread_state::waiting) {
@@ -187,6 +204,7 @@ void explorer::take(const schedule_option &option)
 		t->fresh = false;
 	}
 	switch_to(t);
+	return true;
 }
 
 /* @t stops waiting, as a step of its own; @passes: time passes up to its deadline for that. */
@@ -205,6 +223,10 @@ void explorer::switch_to(kshim_thread *t)
 	if (t == from)
 		return;
 	current_ = t;
+	if (buffers_) {
+		from->buffer.hide();
+		t->buffer.show();
+	}
 	fiber_switch(&from->ctx, &t->ctx, from->state == thread_state::done);
 }
 
@@ -221,6 +243,16 @@ int explorer::choose(int n, const char *what)
 	if (tracing_)
 		tell(trace_kind::note, current_, std::string(what) + ": " + std::to_string(value));
 	return value;
+}
+
+bool explorer::fault(enum kshim_fault_kind kind, const char *what)
+{
+	if (alone_ || nr_faults_ >= options_.faults || !(scenario_.faults & kind))
+		return false;
+	if (!choose(2, what))
+		return false;
+	nr_faults_++;
+	return true;
 }
 
 void explorer::yield()

@@ -49,9 +49,13 @@ outcome explorer::run_one(scheduler *sched, bool trace)
 	now_ = 1000000000; /* like a machine that has been up for a second */
 	time_limit_ = KSHIM_FOREVER;
 	wait_order_ = steps_ = explored_steps_ = ordinal_ = preemptions_ = 0;
+	races_ = buffers_ = false;
+	nr_faults_ = 0;
+	changes_ = 0;
 	path_.clear();
 	wishes_.clear();
 	trace_.clear();
+	log_.clear();
 	reason_.clear();
 	world_ = nullptr;
 	kept_in_use_ = false;
@@ -96,9 +100,9 @@ void explorer::main_body()
 		}
 		t->is_task = true;
 	}
-	alone_ = false;
+	explored_begins();
 	quiesce(options_.horizon_ns);
-	alone_ = true;
+	explored_ends();
 	check_tasks_ended();
 	if (scenario_.check)
 		scenario_.check(world_);
@@ -145,6 +149,11 @@ kshim_thread *explorer::new_thread(const char *name, void (*fn)(void *), void *a
 	t->done = 0;
 	t->next = {};
 	t->steps = 0;
+	t->buffer.clear();
+	t->plain_quiet = 0;
+	t->looked = {};
+	t->changes_seen = 0;
+	t->idle_rounds = 0;
 	t->self = {};
 	t->word = nullptr;
 	t->deadline = KSHIM_FOREVER;
@@ -181,7 +190,11 @@ void explorer::thread_body(kshim_thread *t)
 		fiber_switch(&t->ctx, &engine_ctx_, true);
 		__builtin_unreachable();
 	}
-	point(KSHIM_STORE, &t->done, sizeof(t->done));
+	if (buffers_)
+		drain(0);
+	/* Only main looks at a task's end, when all is over: nobody need come before it. */
+	t->fresh |= t->is_task;
+	point(KSHIM_RMW, &t->done, sizeof(t->done), __ATOMIC_RELEASE);
 	t->done = 1;
 	wake_waiters(&t->done, INT_MAX);
 	t->state = thread_state::done;
@@ -192,8 +205,12 @@ void explorer::thread_body(kshim_thread *t)
 
 kshim_thread *explorer::start(const char *name, void (*fn)(void *), void *arg)
 {
+	if (buffers_)
+		drain(0);
 	kshim_thread *t = new_thread(name, fn, arg);
 
+	if (t && races_)
+		happens_.started(t->id, current_->id);
 	return t ? t : (kshim_thread *)ERR_PTR(-EAGAIN);
 }
 
@@ -207,6 +224,8 @@ int explorer::join(kshim_thread *t)
 			break;
 		wait(&t->done, 0, KSHIM_FOREVER, "the end of a thread");
 	}
+	if (races_)
+		happens_.joined(current_->id, t->id);
 	fiber_drop(&t->ctx);
 	t->state = thread_state::none;
 	nr_threads_--;
@@ -228,6 +247,10 @@ int explorer::wait(const u32 *word, u32 expected, u64 deadline, const char *why)
 {
 	kshim_thread *t = current_;
 
+	if (buffers_)
+		drain(0);
+	if (fault(KSHIM_FAULT_WAKEUP, why))
+		return 0;
 	t->next = {.kind = KSHIM_LOAD,
 		   .object = word,
 		   .size = sizeof(*word),
@@ -283,6 +306,7 @@ void explorer::wake(const u32 *word, int n)
 {
 	/* The word may be freed memory by now: only its address counts. */
 	point(KSHIM_RMW, word, 0);
+	changes_++;
 	wake_waiters(word, n);
 }
 
@@ -303,14 +327,30 @@ void explorer::quiesce(u64 horizon_ns)
 
 /* Steps. */
 
-void explorer::point(enum kshim_point_kind kind, const void *object, unsigned int size,
+void explorer::point(enum kshim_point_kind kind, const void *object, unsigned int size, int order,
 		     const void *caller)
 {
-	/* Memory is sequentially consistent here: a fence does nothing. */
-	if (kind == KSHIM_FENCE)
+	bool waits = buffers_ && kind == KSHIM_STORE && size <= 8; /* in the buffer */
+
+	/* x86: everything but a load, a small store and the weak fences empties the buffer. */
+	if (waits)
+		drain(store_buffer::DEPTH - 1);
+	else if (buffers_ && kind != KSHIM_LOAD &&
+		 (kind != KSHIM_FENCE || order == __ATOMIC_SEQ_CST))
+		drain(0);
+	/* Without buffers a fence changes nothing that another thread could see. */
+	if (kind == KSHIM_FENCE) {
+		if (races_)
+			happens_.access(current_->id, kind, object, order);
 		return;
-	current_->next = {.kind = kind, .object = aliases_.memory(object), .size = size};
+	}
+	object = aliases_.memory(object);
+	current_->next = {.kind = kind, .object = object, .size = size};
 	arrive(caller);
+	if (races_ && size)
+		happens_.access(current_->id, kind, object, order);
+	if (waits)
+		current_->buffer.push(const_cast<void *>(object), size);
 }
 
 /* The current thread is about to do its `next`: others may come first. */
@@ -323,8 +363,11 @@ void explorer::arrive(const void *caller)
 	current_->fresh = false;
 	if (watcher_ && !alone_ && !watcher_->step(current_->id, next))
 		give_up(outcome::redundant);
-	if (next.kind == KSHIM_YIELD)
+	if (next.kind == KSHIM_YIELD) {
+		if (!alone_)
+			check_spinning();
 		yielded();
+	}
 	steps_++;
 	current_->steps++;
 	if (alone_) {
@@ -342,18 +385,29 @@ void explorer::arrive(const void *caller)
 	}
 	if (next.kind == KSHIM_YIELD)
 		return;
+	note_look(caller);
 	if (tracing_)
-		tell(trace_kind::step, current_, object_name(next.object));
+		tell(trace_kind::step, current_,
+		     object_name(next.object) +
+			     (buffers_ && waits_in_buffer(next) ? " (into its buffer)" : ""));
 	if (next.size)
 		check_access(next);
 }
 
-bool explorer::free(void *block, size_t bytes)
+void explorer::cas_changed(int order)
+{
+	changes_++;
+	if (races_)
+		happens_.access(current_->id, KSHIM_RMW, current_->next.object, order);
+}
+
+bool explorer::free(void *block, size_t bytes, const void *caller)
 {
 	if (!arena_.contains(block))
 		return false;
 	/* To the others, freeing is writing all of it. */
-	point(KSHIM_STORE, block, (unsigned int)(bytes < UINT_MAX ? bytes : UINT_MAX));
+	point(KSHIM_RMW, block, (unsigned int)(bytes < UINT_MAX ? bytes : UINT_MAX));
+	plain(block, bytes, true, caller);
 	if (!arena_.free(block)) {
 		reason_ = object_name(block) + " is freed twice, or is no block";
 		give_up(outcome::violated);

@@ -17,7 +17,9 @@
  *     of it: so numbers mean the same for all schedulers.
  * E4. A thread that was started or woken runs up to its first point in one go, and makes that step
  *     too: leaving it there is the same as not having chosen it yet, which is cheaper.
- * E5. Everything that could differ between two runs of one schedule is kept out: addresses come
+ * E5. A spinning thread is one that yields, has only looked since it yielded before, and nobody
+ *     changed a word meanwhile. When all that can run have done so often, they spin for ever.
+ * E6. Everything that could differ between two runs of one schedule is kept out: addresses come
  *     from the arena, threads get the lowest free number, time is virtual.
  *
  * KSHIM: kshim/host.h's functions know their explorer by one thread-local pointer, as the threads
@@ -29,9 +31,11 @@
 #include "aliases.h"
 #include "arena.h"
 #include "fiber.h"
+#include "happens.h"
 #include "names.h"
 #include "reduction.h"
 #include "scheduler.h"
+#include "store_buffer.h"
 #include "trace.h"
 
 #include <kshim/explore.h>
@@ -54,6 +58,14 @@ struct kshim_thread {
 	void *stack = nullptr;
 	step_access next; /* at a point: what it will do when it runs */
 	u64 steps = 0;
+	store_buffer buffer;
+	int plain_quiet = 0; /* > 0: its plain accesses are not looked at */
+
+	/* Spinning: */
+	step_access looked; /* its first load since it yielded */
+	const void *looked_in = nullptr;
+	u64 changes_seen = 0; /* changes_ when it yielded last */
+	unsigned int idle_rounds = 0;
 
 	/* waiting: */
 	const u32 *word = nullptr;
@@ -99,8 +111,12 @@ public:
 
 	/* For kshim/host.h, inside of a world: */
 	void point(enum kshim_point_kind kind, const void *object, unsigned int size,
-		   const void *caller = nullptr);
+		   int order = __ATOMIC_RELAXED, const void *caller = nullptr);
+	void cas_changed(int order);
+	void plain(const void *object, size_t size, bool write, const void *caller);
 	int choose(int n, const char *what);
+	bool fault(enum kshim_fault_kind kind, const char *what);
+	std::string describe(const void *address) const;
 	int wait(const u32 *word, u32 expected, u64 deadline, const char *why);
 	void wake(const u32 *word, int n);
 	u64 now();
@@ -116,12 +132,15 @@ public:
 	void *kept();
 	bool keep(void *object, void (*drop)(void *object));
 	void note(const char *fmt, va_list args);
+	void log(std::string line);
+	/* The last lines that were logged. */
+	std::string logged() const;
 	name_table &names() { return names_; }
 	unsigned int cpu_of(const kshim_thread *t) const
 	{
 		return options_.nr_cpus ? t->id % options_.nr_cpus : 0;
 	}
-	bool free(void *block, size_t bytes);
+	bool free(void *block, size_t bytes, const void *caller);
 	[[noreturn]] void violation(const char *fmt, va_list args);
 
 	/* The explorer whose world the calling thread is in; null outside. */
@@ -129,7 +148,12 @@ public:
 
 private:
 	static constexpr unsigned int MAX_THREADS = 64;
+	static constexpr size_t LOG_LINES = 8;
 	static constexpr u64 MAX_ALONE_STEPS = 50000000;
+	/* Looking so often at an unchanged world, a thread lets all others go first, */
+	static constexpr unsigned int SPIN_FAIR = 3;
+	/* and so often, when the others do the same, it is a violation. */
+	static constexpr unsigned int SPIN_ENDLESS = 1000;
 
 	void main_body();
 	static void fiber_entry(void *arg);
@@ -147,7 +171,8 @@ private:
 	void collect();
 	void add_runnable(unsigned int after, std::vector<schedule_option> *options);
 	void add_due(std::vector<schedule_option> *options);
-	void take(const schedule_option &option);
+	/* False: it was a store that left its buffer, and who goes on is still open. */
+	bool take(const schedule_option &option);
 	bool ask_default(bool running);
 	const schedule_option &ask();
 	void watch_timeout(const kshim_thread *t, bool passes);
@@ -155,6 +180,20 @@ private:
 	void switch_to(kshim_thread *t);
 	void make_ready(kshim_thread *t);
 	void quiesce(u64 horizon_ns);
+	void explored_begins();
+	void explored_ends();
+
+	/* The running thread's stores leave its buffer until @left are in it: a step. */
+	void drain(unsigned int left);
+	void commit(kshim_thread *t);
+	void add_drains(std::vector<schedule_option> *options);
+
+	static bool waits_in_buffer(const step_access &a)
+	{
+		return a.kind == KSHIM_STORE && a.size <= 8;
+	}
+	void note_look(const void *caller);
+	void check_spinning();
 	void wake_waiters(const u32 *word, int n);
 
 	void check_access(const step_access &a);
@@ -176,6 +215,7 @@ private:
 	arena arena_;
 	alias_table aliases_;
 	name_table names_;
+	happens happens_;
 	std::vector<std::unique_ptr<kshim_thread>> threads_;
 	fiber_context engine_ctx_;
 
@@ -188,6 +228,9 @@ private:
 	scheduler *sched_ = nullptr;
 	reduction *watcher_ = nullptr; /* the scheduler's; told of steps while not alone_ */
 	bool running_ = false, alone_ = true, tracing_ = false;
+	bool races_ = false, buffers_ = false; /* on, and not alone */
+	int nr_faults_ = 0;
+	u64 changes_ = 0; /* of words, by anybody */
 	kshim_thread *current_ = nullptr;
 	unsigned int nr_ready_ = 0, nr_timed_ = 0, nr_threads_ = 0;
 	u64 now_ = 0, time_limit_ = KSHIM_FOREVER, wait_order_ = 0;
@@ -201,6 +244,7 @@ private:
 	std::string reason_;
 	void *world_ = nullptr;
 	std::vector<trace_line> trace_;
+	std::vector<std::string> log_;
 };
 
 /* The reason of outcome::diverged. */

@@ -28,10 +28,43 @@ static explorer *need_world(const char *what)
 	return e;
 }
 
-void kshim_point(enum kshim_point_kind kind, const void *object, unsigned size)
+void kshim_point(enum kshim_point_kind kind, const void *object, unsigned size, int order)
 {
 	if (explorer *e = explorer::here())
-		e->point(kind, object, size, __builtin_return_address(0));
+		e->point(kind, object, size, order, __builtin_return_address(0));
+}
+
+void kshim_cas_changed(int order)
+{
+	if (explorer *e = explorer::here())
+		e->cas_changed(order);
+}
+
+void kshim_plain_access(const void *object, size_t size, bool write)
+{
+	if (explorer *e = explorer::here())
+		e->plain(object, size, write, __builtin_return_address(0));
+}
+
+void kshim_plain_quiet(int delta)
+{
+	if (explorer *e = explorer::here())
+		e->current()->plain_quiet += delta;
+}
+
+bool kshim_fault(enum kshim_fault_kind kind, const char *what)
+{
+	explorer *e = explorer::here();
+
+	return e && e->fault(kind, what);
+}
+
+void kshim_describe(const void *address, char *text, size_t bytes)
+{
+	explorer *e = explorer::here();
+	std::string name = e ? e->describe(address) : symbol_name(address);
+
+	snprintf(text, bytes, "%s", name.c_str());
 }
 
 u64 kshim_now_ns(void)
@@ -63,7 +96,7 @@ bool kshim_quarantine(void *block, size_t bytes)
 {
 	explorer *e = explorer::here();
 
-	return e && e->free(block, bytes);
+	return e && e->free(block, bytes, __builtin_return_address(0));
 }
 
 void *kshim_world_alloc(size_t bytes, size_t align)
@@ -202,8 +235,8 @@ void kshim_write_log(const char *line, size_t length)
 {
 	while (length && line[length - 1] == '\n')
 		length--;
-	if (explorer::here())
-		explore_note("log: %.*s", (int)length, line);
+	if (explorer *e = explorer::here())
+		e->log(std::string(line, length));
 	else
 		fprintf(stderr, "%.*s\n", (int)length, line);
 }
@@ -223,6 +256,6 @@ void explore_machine_destroy(struct pv_machine *m)
 	unsigned int warnings = pv_machine_destroy(m);
 
 	if (warnings)
-		kshim_violation("the machine warned %u times; see the log lines of the trace",
-				warnings);
+		kshim_violation("the machine warned %u times:\n%s", warnings,
+				explorer::here()->logged().c_str());
 }

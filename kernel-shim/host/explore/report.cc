@@ -6,9 +6,15 @@
 #include "explorer.h"
 
 #include <linux/lock_word.h>
+#include <linux/rwsem.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static_assert(offsetof(rw_semaphore, word) == offsetof(lock_word, word) &&
+		      offsetof(rw_semaphore, owner) == offsetof(lock_word, owner),
+	      "waits_for() looks at both as one");
 
 static std::string format(const char *fmt, va_list args)
 {
@@ -39,6 +45,32 @@ void explorer::note(const char *fmt, va_list args)
 {
 	if (tracing_)
 		tell(trace_kind::note, current_, format(fmt, args));
+}
+
+/* Addresses of the world differ from run to run, names do not. */
+void explorer::log(std::string line)
+{
+	for (size_t at = 0; (at = line.find("0x", at)) != std::string::npos; at += 2) {
+		char *end;
+		const void *address = (const void *)strtoul(line.c_str() + at, &end, 16);
+
+		if (arena_.contains(address))
+			line.replace(at, (size_t)(end - line.c_str()) - at, object_name(address));
+	}
+	if (tracing_)
+		tell(trace_kind::note, current_, "log: " + line);
+	if (log_.size() == LOG_LINES)
+		log_.erase(log_.begin());
+	log_.push_back(std::move(line));
+}
+
+std::string explorer::logged() const
+{
+	std::string text;
+
+	for (const std::string &line : log_)
+		text += (text.empty() ? "  " : "\n  ") + line;
+	return text;
 }
 
 const kshim_thread *explorer::owner_of_task(const void *task) const
@@ -81,6 +113,14 @@ std::string explorer::object_name(const void *object) const
 	return text;
 }
 
+std::string explorer::describe(const void *address) const
+{
+	std::string name = object_name(address);
+
+	/* Not of the world: code, or it has no name. */
+	return name.compare(0, 2, "0x") == 0 ? symbol_name(address) : name;
+}
+
 /* "mutex block 3+8, held by B" */
 std::string explorer::waits_for(const kshim_thread *t) const
 {
@@ -91,8 +131,9 @@ std::string explorer::waits_for(const kshim_thread *t) const
 	    (const char *)t->word >= (const char *)t->stack + FIBER_STACK_BYTES)
 		text += ", " + object_name(t->word);
 
-	if (!strcmp(t->why, "mutex") || !strcmp(t->why, "spin lock")) {
-		/* These words begin a lock, which knows its holder. */
+	if (!strcmp(t->why, "mutex") || !strcmp(t->why, "spin lock") ||
+	    !strncmp(t->why, "rwsem", 5)) {
+		/* These words begin a lock, which knows its holder (an rwsem: its writer). */
 		const lock_word *lock = (const lock_word *)t->word;
 		const kshim_thread *holder =
 			owner_of_task(__atomic_load_n(&lock->owner, __ATOMIC_RELAXED));

@@ -154,11 +154,13 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 static void search_deeper(explorer *e, const explore_scenario &scenario,
 			  const explore_options &options, pacer *pace, explore_result *result)
 {
+	/* The reduction's steps take effect where they are made: stores in buffers do not. */
+	bool reduce = options.reduce && options.memory == explore_memory::sc;
 	explore_options opts = options;
 
 	for (opts.bound = options.bound < 0 ? -1 : 0;; opts.bound++) {
 		std::unique_ptr<scheduler> sched =
-			make_sched_dfs(opts.bound, opts.reduce ? e->clock() : nullptr);
+			make_sched_dfs(opts.bound, reduce ? e->clock() : nullptr);
 
 		search(e, sched.get(), scenario, opts, pace, result);
 		if (opts.bound == options.bound || result->verdict != explore_verdict::held ||
@@ -189,7 +191,7 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 		return result;
 	}
 	if (opts.scheduler == explore_scheduler::replay) {
-		result.reason = parse_token(scenario, opts.token, &opts.mutants, &path);
+		result.reason = parse_token(scenario, opts.token, &opts, &path);
 		if (!result.reason.empty())
 			return result;
 	}

@@ -75,8 +75,7 @@ public:
 		if (!d.running && d.next.kind == KSHIM_YIELD)
 			priorities_[d.thread] = --lowest_;
 		for (size_t i = 0; i < d.options.size(); i++) {
-			u64 p = priority(
-				d.options[i].kind == option_kind::time ? CLOCK : d.options[i].what);
+			u64 p = priority(as_thread(d.options[i]));
 
 			if (p > highest) {
 				highest = p;
@@ -89,9 +88,17 @@ public:
 	}
 
 private:
-	static constexpr unsigned int CLOCK = 64; /* as a thread */
+	/* As threads: the clock, and the buffers of stores. */
+	static constexpr unsigned int CLOCK = 64, BUFFERS = 65, ALL = BUFFERS + 64;
 	/* Those who yielded are below, those who have not dropped above. */
 	static constexpr u64 LOWEST_DROPPED = 1ull << 32, LOWEST_DRAWN = 1ull << 33;
+
+	static unsigned int as_thread(const schedule_option &o)
+	{
+		if (o.kind == option_kind::time)
+			return CLOCK;
+		return o.kind == option_kind::drain ? BUFFERS + o.what : o.what;
+	}
 
 	u64 priority(unsigned int thread)
 	{
@@ -106,7 +113,7 @@ private:
 	u64 done_ = 0;
 	generator random_;
 	u64 decisions_ = 1; /* of the longest schedule so far */
-	u64 priorities_[CLOCK + 1];
+	u64 priorities_[ALL];
 	u64 lowest_ = 0;
 	std::vector<std::pair<u64, u64>> drops_; /* decision and priority, by decision */
 	std::vector<std::pair<u64, u64>>::const_iterator next_drop_;

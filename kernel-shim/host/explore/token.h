@@ -12,8 +12,8 @@
 std::string make_token(const explore_scenario &scenario, const explore_options &options,
 		       const std::vector<deviation> &path);
 
-/* What is wrong with the token, or an empty string. */
+/* The token's mutants and models into @options. What is wrong with it, or an empty string. */
 std::string parse_token(const explore_scenario &scenario, const std::string &token,
-			std::vector<std::string> *mutants, std::vector<deviation> *path);
+			explore_options *options, std::vector<deviation> *path);
 
 #endif

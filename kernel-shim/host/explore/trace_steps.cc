@@ -35,6 +35,8 @@ static std::string kind_name(enum kshim_point_kind kind)
 		return "store";
 	case KSHIM_RMW:
 		return "rmw";
+	case KSHIM_CAS:
+		return "cas";
 	case KSHIM_FENCE:
 		return "fence";
 	case KSHIM_YIELD:

@@ -2,8 +2,9 @@
 /*
  * Memory barriers between processors. Each one in the code names its partner in a comment.
  *
- * KSHIM: the barriers are C++ fences. The explorer's memory is sequentially consistent: it finds
- * wrong interleavings, not missing barriers; those are the stress tests' business.
+ * KSHIM: the barriers are C++ fences. The explorer finds a missing smp_mb() (a store that waits
+ * in its processor's buffer while a later load is made) when it is asked for explore_memory::tso;
+ * what orders plain data, smp_rmb() and smp_wmb() with it, its data race check sees.
  */
 #ifndef KSHIM_ASM_BARRIER_H
 #define KSHIM_ASM_BARRIER_H
@@ -12,19 +13,19 @@
 
 static inline void smp_mb(void)
 {
-	kshim_point(KSHIM_FENCE, nullptr, 0);
+	kshim_point(KSHIM_FENCE, nullptr, 0, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static inline void smp_rmb(void)
 {
-	kshim_point(KSHIM_FENCE, nullptr, 0);
+	kshim_point(KSHIM_FENCE, nullptr, 0, __ATOMIC_ACQUIRE);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
 static inline void smp_wmb(void)
 {
-	kshim_point(KSHIM_FENCE, nullptr, 0);
+	kshim_point(KSHIM_FENCE, nullptr, 0, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 

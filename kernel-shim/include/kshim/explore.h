@@ -65,6 +65,8 @@ struct explore_scenario {
 	std::string name;           /* no ':' in it: tokens use that */
 	void *(*setup)() = nullptr; /* null: the world is a null pointer */
 	std::vector<explore_task> tasks;
+	/* What explore_options::faults may choose from: enum kshim_fault_kind. */
+	unsigned int faults = KSHIM_FAULT_TRYLOCK | KSHIM_FAULT_WAKEUP | KSHIM_FAULT_ALLOC;
 	void (*check)(void *world) = nullptr;
 	void (*teardown)(void *world) = nullptr;
 };
@@ -83,6 +85,11 @@ struct explore_progress {
 	double seconds;             /* since the search began */
 };
 
+enum class explore_memory {
+	sc,  /* each access is there for all at once */
+	tso, /* x86: stores wait in a buffer while later loads are made, see store_buffer.h */
+};
+
 struct explore_options {
 	explore_scheduler scheduler = explore_scheduler::dfs;
 	int bound = 2; /* preemptions in one schedule; -1: no bound */
@@ -93,7 +100,10 @@ struct explore_options {
 	unsigned int max_steps = 50000; /* of one schedule; more is taken for an endless loop */
 	u64 horizon_ns = 10000000000;   /* virtual time that quiescence may take */
 	unsigned int nr_cpus = 2;
-	bool reduce = true;       /* dfs: run one of equal schedules: see reduction.h */
+	explore_memory memory = explore_memory::sc;
+	int faults = 0;           /* so many things go wrong in one schedule, at most */
+	bool races = true;        /* look for data races of announced plain accesses */
+	bool reduce = true;       /* dfs, not tso: run one of equal schedules: see reduction.h */
 	bool trace = true;        /* run a violation a second time to write its trace */
 	bool trace_steps = false; /* the trace tells every step, not what functions did */
 	std::vector<std::string> mutants;

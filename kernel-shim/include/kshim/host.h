@@ -12,7 +12,8 @@
  *
  * I1. Sleeping happens in kshim_wait() and nowhere else.
  * I2. A shared word is touched through <linux/atomic.h> or READ_ONCE/WRITE_ONCE, which announce
- *     the access with kshim_point() before they make it.
+ *     the access with kshim_point() before they make it. Plain data that locks guard may be
+ *     announced by <linux/kcsan-checks.h>.
  * I3. Code of the kernel side asks for its thread and machine through kshim_self(), never through
  *     a thread_local of its own: an explorer's fibers share one.
  */
@@ -56,13 +57,39 @@ enum kshim_point_kind {
 	KSHIM_LOAD,
 	KSHIM_STORE,
 	KSHIM_RMW,
+	KSHIM_CAS, /* a read-modify-write that may turn out to change nothing */
 	KSHIM_FENCE,
 	KSHIM_YIELD, /* no access: others may run (cond_resched, cpu_relax) */
 };
 
+/* What may go wrong for no reason that the program could see; explore_options::faults. */
+enum kshim_fault_kind {
+	KSHIM_FAULT_TRYLOCK = 1, /* a free lock is refused */
+	KSHIM_FAULT_WAKEUP = 2,  /* kshim_wait() returns for no reason */
+	KSHIM_FAULT_ALLOC = 4,   /* no memory */
+};
+
 #if KSHIM_EXPLORE
-/* A point where another thread may be scheduled, before an access to @size bytes at @object. */
-void kshim_point(enum kshim_point_kind kind, const void *object, unsigned size);
+/*
+ * A point where another thread may be scheduled, before an access to @size bytes at @object.
+ * @order: __ATOMIC_*; of a KSHIM_CAS the order when it fails, see kshim_cas_changed().
+ */
+void kshim_point(enum kshim_point_kind kind, const void *object, unsigned size,
+		 int order = __ATOMIC_RELAXED);
+
+/* The KSHIM_CAS announced last did change its word, with @order. */
+void kshim_cas_changed(int order);
+
+/* A plain access, no schedule point: is it ordered with those of other threads? */
+void kshim_plain_access(const void *object, size_t size, bool write);
+/* Accesses of this thread are not looked at while @delta's sum is above 0. */
+void kshim_plain_quiet(int delta);
+
+/* Shall it go wrong here? A choice of the schedule when the scenario wants such. */
+bool kshim_fault(enum kshim_fault_kind kind, const char *what);
+
+/* How reports call it: a function for an address of code, "block 3+8" for one of memory. */
+void kshim_describe(const void *address, char *text, size_t bytes);
 
 /* A choice of data among 0..@n-1 (which fault to inject, which waiter to wake). */
 int kshim_choose(int n, const char *what);
@@ -98,7 +125,21 @@ void kshim_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Takes a freed block so that later accesses are noticed; false: the caller frees it now. */
 bool kshim_quarantine(void *block, size_t bytes);
 #else
-static inline void kshim_point(enum kshim_point_kind, const void *, unsigned) {}
+static inline void kshim_point(enum kshim_point_kind, const void *, unsigned,
+			       int = __ATOMIC_RELAXED)
+{
+}
+
+static inline void kshim_cas_changed(int) {}
+
+static inline void kshim_plain_access(const void *, size_t, bool) {}
+
+static inline void kshim_plain_quiet(int) {}
+
+static inline bool kshim_fault(enum kshim_fault_kind, const char *)
+{
+	return false;
+}
 
 static inline int kshim_choose(int, const char *)
 {

@@ -220,6 +220,13 @@ struct mmu_pte {
 /* The state of one page. No locks; any context. */
 struct mmu_pte mmu_pte(struct mmu_area *area, unsigned long addr);
 
+#if KSHIM_EXPLORE
+/* For the page allocator: nobody owns @page any more. A violation when a program can reach it. */
+void mmu_page_freed(const struct page *page);
+#else
+static inline void mmu_page_freed(const struct page *) {}
+#endif
+
 /* What happened in the current machine so far. */
 struct mmu_stats {
 	u64 faults;        /* delivered to ops->fault(), by any way */

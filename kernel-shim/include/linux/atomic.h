@@ -27,7 +27,7 @@ static inline T kshim_xchg(T *p, typename kshim_same<T>::type value, int order)
 {
 	T old;
 
-	kshim_point(KSHIM_RMW, p, sizeof(T));
+	kshim_point(KSHIM_RMW, p, sizeof(T), order);
 	__atomic_exchange(p, &value, &old, order);
 	return old;
 }
@@ -35,8 +35,11 @@ static inline T kshim_xchg(T *p, typename kshim_same<T>::type value, int order)
 template <typename T>
 static inline bool kshim_cas(T *p, T *expected, typename kshim_same<T>::type value, int order)
 {
-	kshim_point(KSHIM_RMW, p, sizeof(T));
-	return __atomic_compare_exchange(p, expected, &value, false, order, __ATOMIC_RELAXED);
+	kshim_point(KSHIM_CAS, p, sizeof(T));
+	if (!__atomic_compare_exchange(p, expected, &value, false, order, __ATOMIC_RELAXED))
+		return false;
+	kshim_cas_changed(order);
+	return true;
 }
 
 template <typename T>
@@ -81,7 +84,7 @@ static inline T kshim_cmpxchg(T *p, typename kshim_same<T>::type expected,
 	}                                                                                          \
 	static inline type prefix##_fetch_add_order(type i, atomic *v, int order)                  \
 	{                                                                                          \
-		kshim_point(KSHIM_RMW, v, sizeof(*v));                                             \
+		kshim_point(KSHIM_RMW, v, sizeof(*v), order);                                      \
 		return __atomic_fetch_add(&v->counter, i, order);                                  \
 	}                                                                                          \
 	static inline type prefix##_fetch_add(type i, atomic *v)                                   \
@@ -94,12 +97,12 @@ static inline T kshim_cmpxchg(T *p, typename kshim_same<T>::type expected,
 	}                                                                                          \
 	static inline type prefix##_fetch_or(type i, atomic *v)                                    \
 	{                                                                                          \
-		kshim_point(KSHIM_RMW, v, sizeof(*v));                                             \
+		kshim_point(KSHIM_RMW, v, sizeof(*v), __ATOMIC_SEQ_CST);                           \
 		return __atomic_fetch_or(&v->counter, i, __ATOMIC_SEQ_CST);                        \
 	}                                                                                          \
 	static inline type prefix##_fetch_and(type i, atomic *v)                                   \
 	{                                                                                          \
-		kshim_point(KSHIM_RMW, v, sizeof(*v));                                             \
+		kshim_point(KSHIM_RMW, v, sizeof(*v), __ATOMIC_SEQ_CST);                           \
 		return __atomic_fetch_and(&v->counter, i, __ATOMIC_SEQ_CST);                       \
 	}                                                                                          \
 	static inline void prefix##_add(type i, atomic *v)                                         \

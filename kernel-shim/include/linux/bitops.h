@@ -15,7 +15,7 @@ static inline unsigned long kshim_bit_or(unsigned long nr, unsigned long *addr, 
 {
 	unsigned long *word = addr + BIT_WORD(nr);
 
-	kshim_point(KSHIM_RMW, word, sizeof(*word));
+	kshim_point(KSHIM_RMW, word, sizeof(*word), order);
 	return __atomic_fetch_or(word, BIT_MASK(nr), order) & BIT_MASK(nr);
 }
 
@@ -23,7 +23,7 @@ static inline unsigned long kshim_bit_clear(unsigned long nr, unsigned long *add
 {
 	unsigned long *word = addr + BIT_WORD(nr);
 
-	kshim_point(KSHIM_RMW, word, sizeof(*word));
+	kshim_point(KSHIM_RMW, word, sizeof(*word), order);
 	return __atomic_fetch_and(word, ~BIT_MASK(nr), order) & BIT_MASK(nr);
 }
 

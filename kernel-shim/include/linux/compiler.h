@@ -59,7 +59,7 @@ static inline typename kshim_plain<T>::type kshim_load(T *p, int order = __ATOMI
 	typename kshim_plain<T>::type value;
 
 	static_assert(sizeof(T) <= 8, "READ_ONCE of something no processor reads at once");
-	kshim_point(KSHIM_LOAD, (const void *)p, sizeof(T));
+	kshim_point(KSHIM_LOAD, (const void *)p, sizeof(T), order);
 	__atomic_load(const_cast<typename kshim_plain<T>::type *>(p), &value, order);
 	return value;
 }
@@ -69,7 +69,7 @@ static inline void kshim_store(T *p, typename kshim_same<typename kshim_plain<T>
 			       int order = __ATOMIC_RELAXED)
 {
 	static_assert(sizeof(T) <= 8, "WRITE_ONCE of something no processor writes at once");
-	kshim_point(KSHIM_STORE, (const void *)p, sizeof(T));
+	kshim_point(KSHIM_STORE, (const void *)p, sizeof(T), order);
 	__atomic_store(p, &value, order);
 }
 

@@ -7,7 +7,8 @@
  *
  * I1. An entry is on one list at most. After list_del() it is poisoned: a second list_del() or a
  *     list_add() next to it is a violation. After list_del_init() it is an empty ring.
- * The caller excludes others, except where a name says _rcu or _careful.
+ * The caller excludes others, except where a name says _rcu or _careful; where that was forgotten,
+ * the explorer's race check tells.
  */
 #ifndef KSHIM_LINUX_LIST_H
 #define KSHIM_LINUX_LIST_H
@@ -15,6 +16,7 @@
 #include <asm/barrier.h>
 #include <linux/bug.h>
 #include <linux/container_of.h>
+#include <linux/kcsan-checks.h>
 #include <linux/types.h>
 
 #define LIST_POISON1 ((struct list_head *)0x100)
@@ -25,6 +27,26 @@
 		&(name), &(name)                                                                   \
 	}
 #define LIST_HEAD(name) struct list_head name = LIST_HEAD_INIT(name)
+
+/* Entries' links, read and written by whoever excludes others. */
+static inline struct list_head *list_next(const struct list_head *entry)
+{
+	kcsan_check_read(&entry->next, sizeof(entry->next));
+	return entry->next;
+}
+
+static inline struct list_head *list_prev(const struct list_head *entry)
+{
+	kcsan_check_read(&entry->prev, sizeof(entry->prev));
+	return entry->prev;
+}
+
+/* @prev and @next are about to be linked to each other, or to what comes between them. */
+static inline void list_check_links(const struct list_head *prev, const struct list_head *next)
+{
+	kcsan_check_write(&prev->next, sizeof(prev->next));
+	kcsan_check_write(&next->prev, sizeof(next->prev));
+}
 
 static inline void INIT_LIST_HEAD(struct list_head *list)
 {
@@ -38,6 +60,8 @@ static inline void __list_add(struct list_head *entry, struct list_head *prev,
 	if (unlikely(next->prev != prev || prev->next != next))
 		kshim_violation("list_add: the list at %p is corrupt: next->prev is %p, not %p",
 				(void *)prev, (void *)next->prev, (void *)prev);
+	list_check_links(prev, next);
+	kcsan_check_write(entry, sizeof(*entry));
 	next->prev = entry;
 	entry->next = next;
 	entry->prev = prev;
@@ -62,6 +86,8 @@ static inline void __list_del_entry(struct list_head *entry)
 		kshim_violation("list_del: the entry at %p is not on a list", (void *)entry);
 	if (unlikely(prev->next != entry || next->prev != entry))
 		kshim_violation("list_del: the neighbours of %p do not know it", (void *)entry);
+	list_check_links(prev, next);
+	kcsan_check_write(entry, sizeof(*entry));
 	next->prev = prev;
 	WRITE_ONCE(prev->next, next);
 }
@@ -109,8 +135,9 @@ static inline bool list_is_last(const struct list_head *entry, const struct list
 static inline void __list_splice(struct list_head *list, struct list_head *prev,
 				 struct list_head *next)
 {
-	struct list_head *first = list->next, *last = list->prev;
+	struct list_head *first = list_next(list), *last = list_prev(list);
 
+	list_check_links(prev, next);
 	first->prev = prev;
 	prev->next = first;
 	last->next = next;
@@ -135,15 +162,15 @@ static inline void list_splice_tail_init(struct list_head *list, struct list_hea
 }
 
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
-#define list_first_entry(head, type, member) list_entry((head)->next, type, member)
-#define list_last_entry(head, type, member) list_entry((head)->prev, type, member)
+#define list_first_entry(head, type, member) list_entry(list_next(head), type, member)
+#define list_last_entry(head, type, member) list_entry(list_prev(head), type, member)
 #define list_first_entry_or_null(head, type, member)                                               \
 	(list_empty(head) ? nullptr : list_first_entry(head, type, member))
-#define list_next_entry(pos, member) list_entry((pos)->member.next, __typeof__(*(pos)), member)
-#define list_prev_entry(pos, member) list_entry((pos)->member.prev, __typeof__(*(pos)), member)
+#define list_next_entry(pos, member) list_entry(list_next(&(pos)->member), __typeof__(*(pos)), member)
+#define list_prev_entry(pos, member) list_entry(list_prev(&(pos)->member), __typeof__(*(pos)), member)
 #define list_entry_is_head(pos, head, member) (&(pos)->member == (head))
 
-#define list_for_each(pos, head) for (pos = (head)->next; pos != (head); pos = pos->next)
+#define list_for_each(pos, head) for (pos = list_next(head); pos != (head); pos = list_next(pos))
 
 #define list_for_each_entry(pos, head, member)                                                     \
 	for (pos = list_first_entry(head, __typeof__(*(pos)), member);                             \

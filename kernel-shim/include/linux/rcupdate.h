@@ -16,6 +16,7 @@
 #define KSHIM_LINUX_RCUPDATE_H
 
 #include <asm/barrier.h>
+#include <kshim/mutant.h>
 #include <linux/cleanup.h>
 #include <linux/types.h>
 
@@ -36,7 +37,10 @@ void rcu_barrier(void);
 #define rcu_dereference(p) kshim_load(&(p), __ATOMIC_ACQUIRE)
 #define rcu_dereference_protected(p, condition) (p)
 #define rcu_access_pointer(p) READ_ONCE(p)
-#define rcu_assign_pointer(p, value) smp_store_release(&(p), (value))
+/* Mutant: readers may find the pointer before what it points to. Only the race check tells. */
+#define rcu_assign_pointer(p, value)                                                               \
+	kshim_store(&(p), (value),                                                                 \
+		    KSHIM_MUTANT(rcu_publish_relaxed) ? __ATOMIC_RELAXED : __ATOMIC_RELEASE)
 #define RCU_INIT_POINTER(p, value) WRITE_ONCE(p, value)
 
 /* kfree(@ptr) after a grace period; @field: its struct rcu_head. */

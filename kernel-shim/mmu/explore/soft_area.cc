@@ -6,7 +6,7 @@
  * entry). What gives one only changes the PTE: an entry that is too weak is looked up again.
  *
  * Mutants: mmu_no_flush never flushes, mmu_early_flush flushes first. Both let a store pass after
- * the call that was to stop it has returned.
+ * the call that was to stop it has returned. mmu_pte_not_atomic changes PTEs in two steps.
  */
 #include "soft_mmu.h"
 
@@ -41,9 +41,29 @@ static const char *pte_state(u64 pte)
 
 static void set_pte(struct mmu_area *area, unsigned long index, u64 pte)
 {
-	soft_point(page_addr(area, index), 1, KSHIM_STORE);
+	soft_point(page_addr(area, index), 1, KSHIM_RMW);
 	kshim_note("PTE %lu: %s -> %s", index, pte_state(area->ptes[index]), pte_state(pte));
 	area->ptes[index] = pte;
+}
+
+/* What a present PTE becomes by @clear and @set, in one step: the processor may be setting A or D. */
+static void change_pte(struct mmu_area *area, unsigned long index, u64 clear, u64 set)
+{
+	u64 *pte = &area->ptes[index], before;
+
+	/* Mutant: a load and a store; what the processor set in between is gone. */
+	if (KSHIM_MUTANT(mmu_pte_not_atomic)) {
+		soft_point(page_addr(area, index), 1, KSHIM_LOAD);
+		before = *pte;
+		soft_point(page_addr(area, index), 1, KSHIM_RMW);
+	} else {
+		soft_point(page_addr(area, index), 1, KSHIM_RMW);
+		before = *pte;
+	}
+	if (!(before & SOFT_PRESENT))
+		return;
+	*pte = (before & ~clear) | set;
+	kshim_note("PTE %lu: %s -> %s", index, pte_state(before), pte_state(*pte));
 }
 
 /* Clears @bits of the present ones of these pages, so that no processor still has them. */
@@ -56,11 +76,7 @@ static void take_away(struct mmu_area *area, unsigned long first, unsigned long 
 			kshim_note("PTE %lu: absent, nothing to take away", i);
 			continue;
 		}
-		soft_point(page_addr(area, i), 1, KSHIM_STORE);
-		kshim_note("PTE %lu: %s -> %s", i, pte_state(area->ptes[i]),
-			   pte_state(area->ptes[i] & ~bits));
-		/* In one step: the processor may have set A or D meanwhile. */
-		area->ptes[i] &= ~bits;
+		change_pte(area, i, bits, 0);
 	}
 	if (!KSHIM_MUTANT(mmu_early_flush) && !KSHIM_MUTANT(mmu_no_flush))
 		soft_flush(area, first, nr);
@@ -113,13 +129,8 @@ void mmu_protect(struct mmu_area *area, unsigned long addr, unsigned long nr, en
 		take_away(area, first, nr, SOFT_WRITABLE | SOFT_DIRTY);
 		return;
 	}
-	for (unsigned long i = first; i < first + nr; i++) {
-		soft_point(page_addr(area, i), 1, KSHIM_STORE);
-		if (!(area->ptes[i] & SOFT_PRESENT))
-			continue;
-		kshim_note("PTE %lu: %s -> writable", i, pte_state(area->ptes[i]));
-		area->ptes[i] |= SOFT_WRITABLE;
-	}
+	for (unsigned long i = first; i < first + nr; i++)
+		change_pte(area, i, 0, SOFT_WRITABLE);
 }
 
 void mmu_zap(struct mmu_area *area, unsigned long addr, unsigned long nr)
@@ -152,6 +163,33 @@ struct mmu_pte mmu_pte(struct mmu_area *area, unsigned long addr)
 	return pte;
 }
 
+void mmu_page_freed(const struct page *page)
+{
+	struct mmu *mmu = current_machine() ? current_machine()->mmu : nullptr;
+	unsigned long pfn;
+
+	if (!mmu || !mmu->host)
+		return;
+	pfn = page_to_pfn(page);
+	for (struct list_head *pos = mmu->host->areas.next; pos != &mmu->host->areas;
+	     pos = pos->next) {
+		struct mmu_area *area = list_entry(pos, struct mmu_area, node);
+
+		for (unsigned long i = 0; i < area->nr_pages; i++) {
+			if ((area->ptes[i] & SOFT_PRESENT) && area->ptes[i] >> PAGE_SHIFT == pfn)
+				kshim_violation("page %lu is freed while it is mapped at %#lx", pfn,
+						page_addr(area, i));
+		}
+	}
+	for (const struct soft_tlb &tlb : mmu->host->tlbs) {
+		for (const struct soft_tlb_entry &entry : tlb.entries) {
+			if (entry.addr && entry.pte >> PAGE_SHIFT == pfn)
+				kshim_violation("page %lu is freed while a TLB still has it at %#lx",
+						pfn, entry.addr);
+		}
+	}
+}
+
 struct mmu_area *mmu_area_create(size_t bytes, enum mmu_delivery delivery,
 				 const struct mmu_area_ops *ops, void *owner)
 {
@@ -181,7 +219,7 @@ void mmu_area_destroy(struct mmu_area *area)
 {
 	u32 faults;
 
-	soft_point(area->start, area->nr_pages, KSHIM_STORE);
+	soft_point(area->start, area->nr_pages, KSHIM_RMW);
 	list_del(&area->node); /* no walk finds it from here on */
 	while ((faults = area->faults) != 0)
 		(void)kshim_wait(&area->faults, faults, KSHIM_FOREVER, "faults of an area");

@@ -58,7 +58,7 @@ void soft_flush(struct mmu_area *area, unsigned long first, unsigned long nr)
 		/* Nothing to flush is nothing that another thread could come before. */
 		if (!tlb_flush(&tlb, addr, nr, true))
 			continue;
-		soft_point(addr, nr, KSHIM_STORE);
+		soft_point(addr, nr, KSHIM_RMW);
 		kshim_note("flushes the TLB of CPU %d", (int)(&tlb - area->mmu->host->tlbs));
 		(void)tlb_flush(&tlb, addr, nr, false);
 	}
@@ -76,7 +76,10 @@ struct mmu_area *soft_find_area(struct mmu_host *host, unsigned long addr)
 	return nullptr;
 }
 
-/* The page table's answer, with A and D set as the processor does; 0: refused. */
+/*
+ * The page table's answer, with A and D set as the processor does: one locked read-modify-write of
+ * the PTE. 0: refused.
+ */
 static u64 walk(struct mmu_host *host, unsigned long addr, bool write)
 {
 	struct mmu_area *area = soft_find_area(host, addr);
@@ -91,26 +94,29 @@ static u64 walk(struct mmu_host *host, unsigned long addr, bool write)
 	return *pte;
 }
 
-char *soft_translate(struct mmu *mmu, unsigned long addr, bool write)
+/* What this processor's TLB lets through; null: nothing, the page table must be asked. */
+static char *look_up(struct mmu *mmu, unsigned long addr, bool write)
 {
-	struct soft_tlb *tlb = this_tlb(mmu->host);
-	struct soft_tlb_entry *entry = tlb_find(tlb, addr & PAGE_MASK);
+	struct soft_tlb_entry *entry = tlb_find(this_tlb(mmu->host), addr & PAGE_MASK);
 	/* A store needs D in the entry: the first one goes to the page table to set it. */
 	u64 need = write ? SOFT_PRESENT | SOFT_WRITABLE | SOFT_DIRTY : SOFT_PRESENT;
-	u64 pte;
 
-	if (entry && (entry->pte & need) == need) {
-		pte = entry->pte;
-	} else {
-		pte = walk(mmu->host, addr, write);
-		if (!pte) {
-			if (entry)
-				entry->addr = 0;
-			return nullptr;
-		}
+	if (!entry || (entry->pte & need) != need)
+		return nullptr;
+	return mmu->window + (entry->pte & ~SOFT_FLAGS) + offset_in_page(addr);
+}
+
+/* Asks the page table. False: a fault. */
+static bool fill(struct mmu *mmu, unsigned long addr, bool write)
+{
+	struct soft_tlb *tlb = this_tlb(mmu->host);
+	u64 pte = walk(mmu->host, addr, write);
+
+	if (pte)
 		tlb_fill(tlb, addr & PAGE_MASK, pte);
-	}
-	return mmu->window + (pte & ~SOFT_FLAGS) + offset_in_page(addr);
+	else if (struct soft_tlb_entry *entry = tlb_find(tlb, addr & PAGE_MASK))
+		entry->addr = 0;
+	return pte != 0;
 }
 
 /* The owner is asked. False: the access fails for good. */
@@ -140,13 +146,18 @@ static char *user_access(unsigned long addr, bool write, unsigned int size)
 
 	BUG_ON(offset_in_page(addr) + size > PAGE_SIZE);
 	for (;;) {
-		char *at;
+		char *at = look_up(mmu, addr, write);
 
-		/* A load may set A, but only this processor's walks care. */
-		soft_point(addr, 1, write ? KSHIM_RMW : KSHIM_LOAD);
-		at = soft_translate(mmu, addr, write);
-		if (at)
-			return at;
+		/* A walk sets A or D in the PTE. */
+		soft_point(addr, 1, write || !at ? KSHIM_RMW : KSHIM_LOAD);
+		if (at) {
+			at = look_up(mmu, addr, write);
+			if (at)
+				return at;
+			continue; /* flushed meanwhile: so it is to be another step */
+		}
+		if (fill(mmu, addr, write))
+			continue;
 		if (soft_fault(mmu, addr, write))
 			continue;
 		mmu_fixup_jump();

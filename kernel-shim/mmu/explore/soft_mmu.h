@@ -2,14 +2,16 @@
 /*
  * soft_mmu.h - areas of explored worlds: page tables and TLBs of our own
  *
- *      kshim_user_store32(addr)           one step:
+ *      kshim_user_store32(addr)           steps:
  *        schedule point                     TLB of this processor: allowed?  -> the access
- *                                           else the page table: allowed?  set A, D, fill the TLB
- *                                           -> the access
- *                                         else a step for itself: ops->fault(), and once more
+ *        schedule point                     else the page table: allowed?  set A, D, fill the TLB
+ *                                           and once more
+ *                                         else ops->fault(), and once more
  *
  * S1. Check and access are one step, as one instruction is to a shootdown that waits for the
- *     processor.
+ *     processor. Setting A and D is a step before it, one read-modify-write of the PTE: whoever
+ *     changes a PTE by a plain load and a plain store can lose them. A TLB entry with D in it does
+ *     not set D again.
  * S2. A TLB entry stays until it is flushed, whatever happens to the page table. Changing a PTE and
  *     flushing each processor's TLB are steps of their own, so what a stale entry lets through is
  *     let through here too.
@@ -81,8 +83,5 @@ void soft_flush(struct mmu_area *area, unsigned long first, unsigned long nr);
 
 /* Null: nobody's. */
 struct mmu_area *soft_find_area(struct mmu_host *host, unsigned long addr);
-
-/* Where the byte at @addr is, if an access may be made now; else null. No schedule point. */
-char *soft_translate(struct mmu *mmu, unsigned long addr, bool write);
 
 #endif

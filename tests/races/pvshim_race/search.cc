@@ -31,6 +31,7 @@ static explore_options options_for(const race_options &o, const race_scenario &s
 	if (!mutant)
 		return options;
 	options.mutants = {mutant->name};
+	options.memory = mutant->memory;
 	if (!o.bound && scenario.scenario.name == mutant->killer)
 		options.bound = mutant->bound;
 	return options;

@@ -157,8 +157,7 @@ void mutex_unlock(struct mutex *lock) __no_thread_safety_analysis
 
 bool mutex_trylock(struct mutex *lock) __no_thread_safety_analysis
 {
-	return !kshim_fault(KSHIM_FAULT_TRYLOCK, "mutex_trylock") &&
-	       lock_word_trylock(&lock->lock);
+	return !kshim_fault(KSHIM_FAULT_TRYLOCK, "mutex_trylock") && lock_word_trylock(&lock->lock);
 }
 
 bool mutex_is_locked(const struct mutex *lock)

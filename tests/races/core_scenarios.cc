@@ -454,7 +454,8 @@ races::race_subsystem races::core_subsystem()
 		 .reason = "data race"},
 		{.name = "rcu_publish_relaxed",
 		 .variant = nullptr,
-		 .origin = "rcu_assign_pointer() does not release: an object seen before its contents",
+		 .origin = "rcu_assign_pointer() does not release: an object seen before its "
+			   "contents",
 		 .killer = "rcu_publish",
 		 .bound = 1,
 		 .reason = "data race"},

@@ -129,20 +129,19 @@ struct rwsem_world {
 
 TEST(explore_checks, deadlock_names_the_writer_of_an_rwsem)
 {
-	explore_scenario s = {
-		.name = "rwsems",
-		.setup = []() -> void * { return explore_new<rwsem_world>(); },
-		.tasks = {{"left",
-			   [](void *p) {
-				   auto *w = static_cast<rwsem_world *>(p);
-				   guard(rwsem_write)(&w->a);
-				   guard(rwsem_read)(&w->b);
-			   }},
-			  {"right", [](void *p) {
-				   auto *w = static_cast<rwsem_world *>(p);
-				   guard(rwsem_write)(&w->b);
-				   guard(rwsem_write)(&w->a);
-			   }}}};
+	explore_scenario s = {.name = "rwsems",
+			      .setup = []() -> void * { return explore_new<rwsem_world>(); },
+			      .tasks = {{"left",
+					 [](void *p) {
+						 auto *w = static_cast<rwsem_world *>(p);
+						 guard(rwsem_write)(&w->a);
+						 guard(rwsem_read)(&w->b);
+					 }},
+					{"right", [](void *p) {
+						 auto *w = static_cast<rwsem_world *>(p);
+						 guard(rwsem_write)(&w->b);
+						 guard(rwsem_write)(&w->a);
+					 }}}};
 	explore_result r = explore_run(s, bound(1));
 
 	expect_violated(r, "left waits for rwsem, to read");
@@ -200,9 +199,8 @@ void rcu_remover(void *p)
 
 	rcu_assign_pointer(w->object, nullptr);
 	if (by_function)
-		call_rcu(&old->rcu, [](struct rcu_head *head) {
-			kfree(container_of(head, rcu_object, rcu));
-		});
+		call_rcu(&old->rcu,
+			 [](struct rcu_head *head) { kfree(container_of(head, rcu_object, rcu)); });
 	else
 		kfree_rcu(old, rcu);
 }

@@ -96,9 +96,11 @@ TEST(explore_happens, reads_do_not_race)
 TEST(explore_happens, a_lock_orders_and_two_locks_do_not)
 {
 	expect_holds(explore_run(two(spin_locked<write_data>, spin_locked<write_data>), bound(-1)));
-	expect_holds(explore_run(two(mutex_locked<write_data>, mutex_locked<read_data>), bound(-1)));
-	expect_violated(explore_run(two(spin_locked<write_data>, mutex_locked<write_data>), bound(0)),
-			"data race");
+	expect_holds(
+		explore_run(two(mutex_locked<write_data>, mutex_locked<read_data>), bound(-1)));
+	expect_violated(
+		explore_run(two(spin_locked<write_data>, mutex_locked<write_data>), bound(0)),
+		"data race");
 }
 
 TEST(explore_happens, off_when_not_wanted)
@@ -122,10 +124,12 @@ void touch_bytes(void *p)
 TEST(explore_happens, bytes_are_told_apart)
 {
 	expect_holds(explore_run(two(touch_bytes<0, 3, true>, touch_bytes<3, 5, true>), bound(2)));
-	expect_violated(explore_run(two(touch_bytes<0, 4, true>, touch_bytes<3, 5, true>), bound(0)),
-			"data race");
-	expect_violated(explore_run(two(touch_bytes<7, 1, true>, touch_bytes<0, 8, false>), bound(0)),
-			"data race");
+	expect_violated(
+		explore_run(two(touch_bytes<0, 4, true>, touch_bytes<3, 5, true>), bound(0)),
+		"data race");
+	expect_violated(
+		explore_run(two(touch_bytes<7, 1, true>, touch_bytes<0, 8, false>), bound(0)),
+		"data race");
 }
 
 /* Publishing: data, then a flag. */
@@ -180,12 +184,10 @@ TEST(explore_happens, release_and_acquire_order_and_relaxed_does_not)
 TEST(explore_happens, barriers_order_in_pairs)
 {
 	expect_holds(explore_run(two(publish_with_barrier, consume_with_barrier), bound(-1)));
-	expect_violated(
-		explore_run(two(publish_with_barrier, consume<__ATOMIC_RELAXED>), bound(1)),
-		"data race");
-	expect_violated(
-		explore_run(two(publish<__ATOMIC_RELAXED>, consume_with_barrier), bound(1)),
-		"data race");
+	expect_violated(explore_run(two(publish_with_barrier, consume<__ATOMIC_RELAXED>), bound(1)),
+			"data race");
+	expect_violated(explore_run(two(publish<__ATOMIC_RELAXED>, consume_with_barrier), bound(1)),
+			"data race");
 }
 
 /* A compare-and-exchange that fails orders nothing; one that succeeds does. */
@@ -414,9 +416,8 @@ TEST(explore_happens, mutants_without_release_are_killed)
 	explore_options options = bound(1);
 
 	options.mutants = {"lock_release_relaxed"};
-	expect_violated(
-		explore_run(two(spin_locked<write_data>, spin_locked<write_data>), options),
-		"data race");
+	expect_violated(explore_run(two(spin_locked<write_data>, spin_locked<write_data>), options),
+			"data race");
 	options.races = false;
 	expect_holds(explore_run(two(spin_locked<write_data>, spin_locked<write_data>), options));
 

@@ -39,17 +39,19 @@ outcomes *seen()
 /* "r0 r1 r2 r3 x y" in the end, of all schedules. */
 outcomes run(std::vector<explore_task> tasks, explore_memory memory)
 {
-	explore_scenario s = {.name = "litmus",
-			      .setup = []() -> void * { return explore_new<litmus_world>(); },
-			      .tasks = std::move(tasks),
-			      .check = [](void *p) {
-				      auto *w = static_cast<litmus_world *>(p);
-				      std::string text;
+	explore_scenario s = {
+		.name = "litmus",
+		.setup = []() -> void * { return explore_new<litmus_world>(); },
+		.tasks = std::move(tasks),
+		.check =
+			[](void *p) {
+				auto *w = static_cast<litmus_world *>(p);
+				std::string text;
 
-				      for (u32 value : {w->r[0], w->r[1], w->r[2], w->r[3], w->x, w->y})
-					      text += std::to_string(value);
-				      seen()->insert(text);
-			      }};
+				for (u32 value : {w->r[0], w->r[1], w->r[2], w->r[3], w->x, w->y})
+					text += std::to_string(value);
+				seen()->insert(text);
+			}};
 	explore_options options = bound(-1);
 
 	options.memory = memory;
@@ -90,7 +92,7 @@ void write_barrier(void *)
 }
 
 /* A thread of up to three steps. */
-template <void (*... step)(void *)>
+template <void (*...step)(void *)>
 void steps(void *p)
 {
 	(step(p), ...);
@@ -189,9 +191,8 @@ TEST(explore_memory, two_plus_two_writes)
 TEST(explore_memory, a_thread_sees_its_own_stores_first)
 {
 	/* x=1 r0=x r1=y | y=1 r2=y r3=x: both see their own, and neither the other's. */
-	const std::vector<explore_task> own = {
-		{"A", steps<store<X, 1>, load<X, 0>, load<Y, 1>>},
-		{"B", steps<store<Y, 1>, load<Y, 2>, load<X, 3>>}};
+	const std::vector<explore_task> own = {{"A", steps<store<X, 1>, load<X, 0>, load<Y, 1>>},
+					       {"B", steps<store<Y, 1>, load<Y, 2>, load<X, 3>>}};
 	const outcomes sc = {"101111", "111011", "111111"};
 
 	EXPECT_EQ(run(own, explore_memory::sc), sc);
@@ -201,34 +202,34 @@ TEST(explore_memory, a_thread_sees_its_own_stores_first)
 /* More stores than the buffer holds: the oldest leaves, in order. */
 TEST(explore_memory, full_buffer_gives_its_oldest_store_away)
 {
-	explore_scenario s = {.name = "full",
-			      .setup = []() -> void * { return explore_new<litmus_world>(); },
-			      .tasks = {{"A",
-					 [](void *p) {
-						 auto *w = static_cast<litmus_world *>(p);
+	explore_scenario s = {
+		.name = "full",
+		.setup = []() -> void * { return explore_new<litmus_world>(); },
+		.tasks = {{"A",
+			   [](void *p) {
+				   auto *w = static_cast<litmus_world *>(p);
 
-						 for (u32 n = 1; n <= 12; n++) {
-							 WRITE_ONCE(w->x, n);
-							 explore_expect(w->x == n, "own store");
-						 }
-						 WRITE_ONCE(w->y, 1u);
-					 }},
-					{"B",
-					 [](void *p) {
-						 auto *w = static_cast<litmus_world *>(p);
-						 u32 first = READ_ONCE(w->x);
+				   for (u32 n = 1; n <= 12; n++) {
+					   WRITE_ONCE(w->x, n);
+					   explore_expect(w->x == n, "own store");
+				   }
+				   WRITE_ONCE(w->y, 1u);
+			   }},
+			  {"B",
+			   [](void *p) {
+				   auto *w = static_cast<litmus_world *>(p);
+				   u32 first = READ_ONCE(w->x);
 
-						 explore_expect(READ_ONCE(w->x) >= first,
-								"backwards");
-						 if (READ_ONCE(w->y))
-							 explore_expect(READ_ONCE(w->x) == 12,
-									"y before x");
-					 }}},
-			      .check = [](void *p) {
-				      auto *w = static_cast<litmus_world *>(p);
+				   explore_expect(READ_ONCE(w->x) >= first, "backwards");
+				   if (READ_ONCE(w->y))
+					   explore_expect(READ_ONCE(w->x) == 12, "y before x");
+			   }}},
+		.check =
+			[](void *p) {
+				auto *w = static_cast<litmus_world *>(p);
 
-				      explore_expect(w->x == 12 && w->y == 1, "a store is gone");
-			      }};
+				explore_expect(w->x == 12 && w->y == 1, "a store is gone");
+			}};
 	explore_options options = bound(2);
 
 	options.memory = explore_memory::tso;
@@ -383,15 +384,15 @@ void free_object(void *p)
 
 TEST(explore_memory, store_that_arrives_after_the_free_is_found)
 {
-	explore_scenario s = {
-		.name = "late",
-		.setup = []() -> void * {
-			auto *w = explore_new<free_world>();
+	explore_scenario s = {.name = "late",
+			      .setup = []() -> void * {
+				      auto *w = explore_new<free_world>();
 
-			w->object = static_cast<u32 *>(kzalloc(sizeof(u32), GFP_KERNEL));
-			return w;
-		},
-		.tasks = {{"user", use_object}, {"owner", free_object}}};
+				      w->object =
+					      static_cast<u32 *>(kzalloc(sizeof(u32), GFP_KERNEL));
+				      return w;
+			      },
+			      .tasks = {{"user", use_object}, {"owner", free_object}}};
 	explore_options options = bound(1);
 
 	expect_holds(explore_run(s, bound(-1)));

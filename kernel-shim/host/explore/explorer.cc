@@ -190,10 +190,11 @@ void explorer::thread_body(kshim_thread *t)
 		fiber_switch(&t->ctx, &engine_ctx_, true);
 		__builtin_unreachable();
 	}
-	if (buffers_)
+	if (buffers_) {
 		drain(0);
-	/* Only main looks at a task's end, when all is over: nobody need come before it. */
-	t->fresh |= t->is_task;
+		/* Only main looks at a task's end, when all is over: nobody need come before it. */
+		t->fresh |= t->is_task;
+	}
 	point(KSHIM_RMW, &t->done, sizeof(t->done), __ATOMIC_RELEASE);
 	t->done = 1;
 	wake_waiters(&t->done, INT_MAX);

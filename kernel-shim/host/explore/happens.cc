@@ -189,7 +189,8 @@ bool happens::plain(const void *object, size_t size, plain_access how, plain_acc
 				return false;
 			}
 			/* Whatever races with the old one races with the new one too. */
-			if (!(r.bytes & ~bytes) && ((ours && r.how.write == how.write) || how.write))
+			if (!(r.bytes & ~bytes) &&
+			    ((ours && r.how.write == how.write) || how.write))
 				*link = r.next;
 			else
 				link = &r.next;

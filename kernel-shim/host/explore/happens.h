@@ -106,7 +106,7 @@ private:
 	clock fence_[THREADS] = {}; /* at the last release fence */
 	bool has_fence_[THREADS] = {};
 
-	table words_;  /* index + 1 into left_; 0: nothing */
+	table words_; /* index + 1 into left_; 0: nothing */
 	std::vector<clock> left_;
 	table plain_; /* index + 1 into records_ */
 	std::vector<record> records_;

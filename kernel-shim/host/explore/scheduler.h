@@ -19,9 +19,9 @@
 #include <vector>
 
 enum class option_kind : u8 {
-	run,  /* a thread that can run, or a sleeper whose deadline has passed */
-	time, /* time passes up to a sleeper's deadline, and the sleeper runs */
-	data, /* a value of kshim_choose() */
+	run,   /* a thread that can run, or a sleeper whose deadline has passed */
+	time,  /* time passes up to a sleeper's deadline, and the sleeper runs */
+	data,  /* a value of kshim_choose() */
 	drain, /* a thread's oldest store leaves its buffer; then the next decision is asked for */
 };
 

@@ -144,5 +144,13 @@ std::string symbol_name(const void *address)
 {
 	source_map map;
 
-	return map.at(address).front().function;
+	/* Who made the access, not the accessor. */
+	for (const source_frame &f : map.at(address)) {
+		if (f.file.find("/include/") != std::string::npos)
+			continue;
+		return f.file.empty() ? f.function
+				      : f.function + ", " + f.file.substr(f.file.rfind('/') + 1) +
+						":" + std::to_string(f.line);
+	}
+	return map.at(address).back().function;
 }

@@ -36,9 +36,29 @@
  * as explore_name() says; explore_note() adds a line. A scenario that pvshim-race is to know by
  * name goes into the catalogue, tests/races/catalogue.h.
  *
- * What it cannot see: orders between accesses that are not announced (plain data: keep it under
- * locks, or use READ_ONCE and WRITE_ONCE), and weak memory: every schedule is one order of whole
- * accesses (sequential consistency).
+ * What is a violation without a word from the scenario:
+ *	deadlock		who waits for what, and who holds it
+ *	endless spin		a loop with cpu_relax() on a word that nobody is left to change; loops that
+ *				give up by themselves must do so within 1000 rounds
+ *	use after free		by an announced access, by a store that arrives late, or (when the
+ *				schedule ends) by plain bytes in what was freed
+ *	page freed under a mapping	in a page table or only in a TLB
+ *	data race		two plain accesses announced by <linux/kcsan-checks.h> (lists announce
+ *				their links), one a write, that no lock, release and acquire, barrier
+ *				pair, thread's start or end, or grace period orders. kfree() is a write
+ *				of the whole object. Found in any schedule that has both, whatever
+ *				their order in it.
+ *	what a machine warns of	and leaves behind: explore_machine_destroy()
+ *
+ * What else can be asked for: stores that become visible late (explore_memory::tso), things that
+ * fail for no reason (explore_options::faults). Both are choices of the schedule and in its token.
+ *
+ * What it cannot see: plain data that nobody announces; plain accesses that race with announced
+ * atomic ones; memory that is weaker than x86's, where loads are made early and stores to different
+ * words arrive in another order (the race check sees that release and acquire are missing where
+ * plain data depends on them). In tso, plain stores, stores of programs through their mappings and
+ * changes of page tables arrive at once, some data races are missed (happens.h), and every schedule
+ * within the bound is run: the reduction is off.
  *
  * Rules for scenarios: everything of the world comes from explore_new(), kmalloc() or a machine, so
  * that each schedule starts from the same addresses; nothing depends on real time, real random

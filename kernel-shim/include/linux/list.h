@@ -166,8 +166,10 @@ static inline void list_splice_tail_init(struct list_head *list, struct list_hea
 #define list_last_entry(head, type, member) list_entry(list_prev(head), type, member)
 #define list_first_entry_or_null(head, type, member)                                               \
 	(list_empty(head) ? nullptr : list_first_entry(head, type, member))
-#define list_next_entry(pos, member) list_entry(list_next(&(pos)->member), __typeof__(*(pos)), member)
-#define list_prev_entry(pos, member) list_entry(list_prev(&(pos)->member), __typeof__(*(pos)), member)
+#define list_next_entry(pos, member)                                                               \
+	list_entry(list_next(&(pos)->member), __typeof__(*(pos)), member)
+#define list_prev_entry(pos, member)                                                               \
+	list_entry(list_prev(&(pos)->member), __typeof__(*(pos)), member)
 #define list_entry_is_head(pos, head, member) (&(pos)->member == (head))
 
 #define list_for_each(pos, head) for (pos = list_next(head); pos != (head); pos = list_next(pos))

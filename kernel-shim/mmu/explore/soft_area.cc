@@ -184,8 +184,9 @@ void mmu_page_freed(const struct page *page)
 	for (const struct soft_tlb &tlb : mmu->host->tlbs) {
 		for (const struct soft_tlb_entry &entry : tlb.entries) {
 			if (entry.addr && entry.pte >> PAGE_SHIFT == pfn)
-				kshim_violation("page %lu is freed while a TLB still has it at %#lx",
-						pfn, entry.addr);
+				kshim_violation(
+					"page %lu is freed while a TLB still has it at %#lx", pfn,
+					entry.addr);
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Things that go wrong for no reason: a refused trylock, a spurious wake-up, no memory. Programs that
- * forgot one are found, those that look are not accused, and nothing goes wrong unasked.
+ * Things that go wrong for no reason: a refused trylock, a spurious wake-up, no memory. Programs
+ * that forgot one are found, those that look are not accused, and nothing goes wrong unasked.
  */
 #include "explore_test.h"
 

@@ -358,7 +358,7 @@ TEST(explore_memory, spinning_on_a_buffered_store_ends)
 	expect_holds(explore_run(s, options));
 }
 
-/* The owner looks for users before it frees, but a user's word that it is one is still on its way. */
+/* The owner looks for users before it frees, but a user's word that it is one is on its way. */
 
 struct free_world {
 	u32 *object, in_use, going;

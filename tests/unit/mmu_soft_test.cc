@@ -357,7 +357,7 @@ TEST(mmu_soft_dirty, DirtyBitIsLostByWhoChangesThePteInTwoSteps)
 	EXPECT_NE(wrong.reason.find("left no trace"), std::string::npos) << wrong.reason;
 }
 
-/* The processor sets D when its TLB has none: an entry that was not flushed is never asked again. */
+/* The processor sets D when its TLB has none: an entry that was not flushed keeps it from that. */
 void clean_and_store_again(void *p)
 {
 	world *w = static_cast<world *>(p);

@@ -125,7 +125,7 @@ void explorer::branch()
 	do {
 		if (alone_ || (nr_ready_ == 1 && nr_timed_ == 0))
 			return;
-		/* The usual case, without a look at the options: there are others, whatever they are. */
+		/* The usual case, without a look at the options: there are others, in any case. */
 		if (nr_ready_ > 1 && ask_default(true))
 			return;
 		collect();

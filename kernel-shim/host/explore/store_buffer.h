@@ -7,9 +7,9 @@
  *	   B reads y: 0 <--------+------------- 0
  *
  * T1. A thread sees its own stores at once, others when they have left the buffer, in order.
- * T2. While a thread runs, memory holds what it sees: its buffer is shown. Before another runs it is
- *     hidden: what others see is put back, and the thread's values wait. So code stores and loads
- *     as ever, plain accesses of the thread itself see its stores, and the seam needs no values.
+ * T2. While a thread runs, memory holds what it sees: its buffer is shown. Before another runs it
+ *     is hidden: what others see is put back, and the thread's values wait. So code stores and
+ *     loads as ever, plain accesses of the thread see its stores, and the seam needs no values.
  * T3. The buffer holds announced stores of up to eight bytes. Plain stores go to memory: they are
  *     seen too early, which no program without data races can tell.
  */
@@ -36,7 +36,7 @@ public:
 	void hide();
 	void show();
 
-	/* The oldest store becomes everybody's; of the running thread, and of one that is hidden. */
+	/* The oldest store becomes everybody's: of the running thread, of one that is hidden. */
 	void commit_shown();
 	void commit_hidden();
 

@@ -37,18 +37,17 @@
  * name goes into the catalogue, tests/races/catalogue.h.
  *
  * What is a violation without a word from the scenario:
- *	deadlock		who waits for what, and who holds it
- *	endless spin		a loop with cpu_relax() on a word that nobody is left to change; loops that
- *				give up by themselves must do so within 1000 rounds
- *	use after free		by an announced access, by a store that arrives late, or (when the
- *				schedule ends) by plain bytes in what was freed
- *	page freed under a mapping	in a page table or only in a TLB
- *	data race		two plain accesses announced by <linux/kcsan-checks.h> (lists announce
- *				their links), one a write, that no lock, release and acquire, barrier
- *				pair, thread's start or end, or grace period orders. kfree() is a write
- *				of the whole object. Found in any schedule that has both, whatever
- *				their order in it.
- *	what a machine warns of	and leaves behind: explore_machine_destroy()
+ * - deadlock: who waits for what, and who holds it;
+ * - endless spin: a loop with cpu_relax() on a word that nobody is left to change (loops that give
+ *   up by themselves must do so within 1000 rounds);
+ * - use after free: by an announced access, by a store that arrives late, or (seen when the
+ *   schedule ends) by plain bytes in what was freed;
+ * - a page that is freed while a page table or a TLB still has it;
+ * - data race: two plain accesses announced by <linux/kcsan-checks.h> (lists announce their links),
+ *   one a write, that no lock, release and acquire, barrier pair, thread's start or end, or grace
+ *   period orders. kfree() is a write of the whole object. Found in any schedule that has both,
+ *   whatever their order in it;
+ * - what a machine warns of and leaves behind: explore_machine_destroy().
  *
  * What else can be asked for: stores that become visible late (explore_memory::tso), things that
  * fail for no reason (explore_options::faults). Both are choices of the schedule and in its token.

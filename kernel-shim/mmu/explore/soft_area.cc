@@ -46,7 +46,7 @@ static void set_pte(struct mmu_area *area, unsigned long index, u64 pte)
 	area->ptes[index] = pte;
 }
 
-/* What a present PTE becomes by @clear and @set, in one step: the processor may be setting A or D. */
+/* Changes a present PTE in one step: the processor may be setting A or D. */
 static void change_pte(struct mmu_area *area, unsigned long index, u64 clear, u64 set)
 {
 	u64 *pte = &area->ptes[index], before;

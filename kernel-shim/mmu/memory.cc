@@ -249,17 +249,12 @@ static int mmu_init(struct pv_machine *m)
 	err = mmu_memory_init(mmu, m->config.memory_bytes);
 	if (err)
 		goto free_mmu;
-	err = mmu_traps_get();
-	if (err)
-		goto free_memory;
 	err = mmu_host_init(mmu);
 	if (err)
-		goto put_traps;
+		goto free_memory;
 	m->mmu = mmu;
 	return 0;
 
-put_traps:
-	mmu_traps_put();
 free_memory:
 	mmu_memory_exit(mmu);
 free_mmu:
@@ -273,7 +268,6 @@ static void mmu_exit(struct pv_machine *m)
 
 	mmu_kernel_maps_exit(mmu);
 	mmu_host_exit(mmu);
-	mmu_traps_put();
 	mmu_memory_exit(mmu);
 	kfree(mmu);
 	m->mmu = nullptr;

@@ -6,8 +6,9 @@
  *      kernel_map.cc   frames side by side                     both hosts
  *      host_calls.cc   system calls, made to fail on demand    both hosts
  *      trap.cc         signals, kshim_try()                    both hosts
+ *      range.h         frames with rights at real addresses    both hosts
  *      threads/        areas on the real MMU
- *      explore/        areas on a soft MMU
+ *      explore/        areas on a soft MMU, and on the real one beside it
  *
  * Locks: mmu->lock guards the list of kernel maps; nothing is taken under it. An area's own lock is
  * in its host's area header.
@@ -73,7 +74,7 @@ void mmu_kernel_maps_exit(struct mmu *mmu);
 [[nodiscard]] int mmu_host_init(struct mmu *mmu);
 void mmu_host_exit(struct mmu *mmu);
 
-/* trap.cc: the signal handlers exist from the first machine's init to the last one's exit. */
+/* trap.cc: the signal handlers exist from the first get to the last put. */
 [[nodiscard]] int mmu_traps_get(void);
 void mmu_traps_put(void);
 /* Leaves the innermost kshim_try() of this thread; returns when there is none. */

@@ -11,13 +11,14 @@
  * I2. What was installed before us gets every signal we do not use, called the way it asked for.
  *
  * KSHIM: dispositions belong to the process, so this file has the one piece of state that hangs off
- * no machine: how many machines need the handlers, and what was there before. `lock` guards
+ * no machine: how many need the handlers (each machine; explored worlds only where they run on the
+ * real MMU, explore/real_mmu.cc), and what was there before. `lock` guards
  * changes; the handlers read `previous`, which is written before they can run and stays as it was
  * when they are gone.
  */
 #include "mmu_internal.h"
 
-#include <linux/mutex.h>
+#include <linux/cleanup.h>
 #include <linux/sched.h>
 
 #include <errno.h>
@@ -34,13 +35,38 @@ struct kshim_fixup {
 
 static const int trap_signals[2] = {SIGSEGV, SIGBUS};
 
+/*
+ * A lock of the host's: an explored world comes here in the middle of a step, and who else wants it
+ * need not be in that world.
+ */
+struct __capability("mutex") host_mutex
+{
+	pthread_mutex_t mutex;
+};
+
+static void host_mutex_lock(struct host_mutex *lock) __acquires(lock);
+static void host_mutex_lock(struct host_mutex *lock) __no_thread_safety_analysis
+{
+	if (pthread_mutex_lock(&lock->mutex))
+		kshim_violation("mmu: the lock of the signal handlers is broken");
+}
+
+static void host_mutex_unlock(struct host_mutex *lock) __releases(lock);
+static void host_mutex_unlock(struct host_mutex *lock) __no_thread_safety_analysis
+{
+	if (pthread_mutex_unlock(&lock->mutex))
+		kshim_violation("mmu: the lock of the signal handlers is broken");
+}
+
+DEFINE_LOCK_GUARD_1(host_mutex, struct host_mutex, host_mutex_lock, host_mutex_unlock)
+
 static struct {
-	struct mutex lock;
+	struct host_mutex lock;
 	unsigned int users __guarded_by(lock);
 	struct sigaction previous[2];
 	/* Somebody's handler was on top of ours when we wanted ours away. */
 	bool buried[2] __guarded_by(lock);
-} traps;
+} traps = {.lock = {PTHREAD_MUTEX_INITIALIZER}};
 
 static const struct sigaction *previous_action(int sig)
 {
@@ -145,15 +171,9 @@ static bool is_installed(int sig, bool buried)
 			  (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN));
 }
 
-/*
- * Explored worlds need no signals: their programs' faults are calls. And a world that is given up
- * in the middle of a step must leave nothing changed in the process, nor a lock held.
- */
 int mmu_traps_get(void)
 {
-	if (KSHIM_EXPLORE)
-		return 0;
-	guard(mutex)(&traps.lock);
+	guard(host_mutex)(&traps.lock);
 	if (traps.users > 0) {
 		traps.users++;
 		return 0;
@@ -176,9 +196,7 @@ int mmu_traps_get(void)
 
 void mmu_traps_put(void)
 {
-	if (KSHIM_EXPLORE)
-		return;
-	guard(mutex)(&traps.lock);
+	guard(host_mutex)(&traps.lock);
 	if (--traps.users > 0)
 		return;
 	for (size_t i = 0; i < 2; i++)

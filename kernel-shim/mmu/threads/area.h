@@ -2,81 +2,23 @@
 /*
  * area.h - areas on the real MMU
  *
- *      area.cc         the record of every page, and the calls of <kshim/mmu.h>
+ *      area.cc         the calls of <kshim/mmu.h>, each a call of the area's range
  *      area_table.cc   addresses: which are free, whose they are; faults in flight
- *      uffd.cc         rights by userfaultfd (INLINE, HANDLER)
- *      mprot.cc        rights by mprotect (MPROTECT)
- *      host.cc         the machine's part: descriptors, probing
+ *      host.cc         the machine's part: which ways to deliver faults there are
  *      handler.cc      the thread of HANDLER
+ *      ../range.h      what is mapped at an area's addresses, and with which rights
  *
- * An area's page is in one of these states, kept in its record:
- *
- *      nothing --bind--> bound --install--> present, RO or RW --zap--> bound
- *      refused: its last fault failed; for system calls it stays failed until it is bound again
- *
- * A1. A record changes with area->lock held, together with the host's mapping. mmu_pte() reads it
- *     with none.
- * A2. The order inside: the host's mapping first, then the record.
+ * A1. An area's range is used with area->lock held. mmu_pte() reads a record with none.
  * Lock order: the locks of ops->fault() -> area->lock. host->lock, for the lists, is taken alone.
  * No fault happens with one of them held.
  */
 #ifndef KSHIM_MMU_AREA_H
 #define KSHIM_MMU_AREA_H
 
-#include "../mmu_internal.h"
+#include "../range.h"
 
 #include <linux/atomic.h>
 #include <linux/mutex.h>
-
-/* The record of a page: bits 0 and 1, and above them what is bound: a frame's number plus one. */
-#define RECORD_PRESENT 1ul
-#define RECORD_WRITABLE 2ul
-#define RECORD_RIGHTS 3ul
-#define RECORD_NOTHING 0ul
-#define RECORD_REFUSED (~3ul)
-
-static inline u64 record_of(unsigned long pfn)
-{
-	return ((u64)pfn + 1) << 2;
-}
-
-static inline bool record_is_bound(u64 record)
-{
-	u64 what = record & ~RECORD_RIGHTS;
-
-	return what != RECORD_NOTHING && what != RECORD_REFUSED;
-}
-
-static inline unsigned long record_pfn(u64 record)
-{
-	return (unsigned long)(record >> 2) - 1;
-}
-
-struct mmu_area;
-
-/*
- * How an area's rights are made. Pages are numbers in the area. All are called with area->lock held
- * and return 0 or -errno, and after an error the page may be anything that faults.
- */
-struct area_backend {
-	/* Nothing there; accesses fault. */
-	int (*clear)(struct mmu_area *area, unsigned long first, unsigned long nr);
-	/* Accesses fail, also those of system calls, until bind or clear. */
-	int (*refuse)(struct mmu_area *area, unsigned long first);
-	/* @nr contiguous frames become what install() will install. */
-	int (*bind)(struct mmu_area *area, unsigned long first, unsigned long nr,
-		    unsigned long pfn);
-	/* A bound page becomes present. */
-	int (*install)(struct mmu_area *area, unsigned long index, enum mmu_prot prot);
-	/* Changes the right to store in the present ones of these pages. */
-	int (*protect)(struct mmu_area *area, unsigned long first, unsigned long nr,
-		       enum mmu_prot prot);
-	int (*zap)(struct mmu_area *area, unsigned long first, unsigned long nr);
-	/* After the addresses are gone: let go of threads that wait in the kernel. */
-	void (*gone)(struct mmu_area *area);
-	/* Do rights split host mappings? */
-	bool rights_split;
-};
 
 struct mmu_area {
 	struct mmu *mmu;
@@ -84,20 +26,13 @@ struct mmu_area {
 	void *owner;
 	unsigned long start, nr_pages;
 	enum mmu_delivery delivery;
-	const struct area_backend *backend;
-	int uffd;                    /* -1: MPROTECT */
 	unsigned int slot, nr_slots; /* area_table.cc */
 	struct list_head node;       /* in mmu->host->areas, protected by its lock */
 
 	struct mutex lock;
-	s64 charged __guarded_by(lock); /* host mappings */
-	u64 records[];                  /* written under lock, read at any time: atomic */
+	struct mmu_range range __guarded_by(lock);
+	u64 records[]; /* the range's */
 };
-
-static inline unsigned long area_addr(const struct mmu_area *area, unsigned long index)
-{
-	return area->start + (index << PAGE_SHIFT);
-}
 
 /* The machine's part. */
 struct mmu_host {
@@ -109,9 +44,6 @@ struct mmu_host {
 	struct mmu_handler *handler __guarded_by(lock); /* null until the first area needs it */
 };
 
-/* uffd.cc, mprot.cc */
-extern const struct area_backend uffd_backend, mprot_backend;
-
 /* host.cc */
 void mmu_area_link(struct mmu_area *area);
 void mmu_area_unlink(struct mmu_area *area);
@@ -120,6 +52,8 @@ void mmu_area_unlink(struct mmu_area *area);
 /* The machine's handler thread runs when this returns 0. */
 [[nodiscard]] int mmu_handler_start(struct mmu *mmu);
 void mmu_handler_stop(struct mmu *mmu);
+/* Threads that wait for a page of an area whose addresses are gone find nothing there. */
+void mmu_handler_let_go(const struct mmu_area *area);
 
 /* area.cc: runs the owner's callback, bound to the area's machine. 0 or -errno. */
 [[nodiscard]] int mmu_area_fault(struct mmu_area *area, unsigned long addr, bool write);

@@ -15,8 +15,8 @@
  * own, the bell. One thread a machine: a callback that sleeps delays the faults of others, as would
  * a busy processor.
  */
+#include "../uffd.h"
 #include "area.h"
-#include "uffd.h"
 
 #include <linux/err.h>
 #include <linux/kernel.h>
@@ -43,6 +43,15 @@ static void wake_page(const struct mmu_handler *handler, unsigned long addr)
 	range.len = PAGE_SIZE;
 	if (ioctl(handler->uffd, UFFDIO_WAKE, &range))
 		kshim_violation("mmu: cannot wake who waits for %#lx: errno %d", addr, errno);
+}
+
+void mmu_handler_let_go(const struct mmu_area *area)
+{
+	struct uffdio_range range;
+
+	range.start = area->start;
+	range.len = area->nr_pages << PAGE_SHIFT;
+	(void)ioctl(area->mmu->host->uffd_handler, UFFDIO_WAKE, &range);
 }
 
 static void handle(struct mmu_handler *handler, unsigned long addr, bool write)

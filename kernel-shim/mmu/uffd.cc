@@ -20,7 +20,7 @@
  * record agrees.
  */
 #include "uffd.h"
-#include "area.h"
+#include "range.h"
 
 #include <linux/err.h>
 
@@ -28,43 +28,45 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-static struct uffdio_range range_of(const struct mmu_area *area, unsigned long first,
+static struct uffdio_range range_of(const struct mmu_range &range, unsigned long first,
 				    unsigned long nr)
 {
-	struct uffdio_range range;
+	struct uffdio_range pages;
 
-	range.start = area_addr(area, first);
-	range.len = nr << PAGE_SHIFT;
-	return range;
+	pages.start = range_addr(range, first);
+	pages.len = nr << PAGE_SHIFT;
+	return pages;
 }
 
-static int uffd_register(struct mmu_area *area, unsigned long first, unsigned long nr, __u64 modes)
+static int uffd_register(const struct mmu_range &range, unsigned long first, unsigned long nr,
+			 __u64 modes)
 {
 	struct uffdio_register reg = {};
 
-	reg.range = range_of(area, first, nr);
+	reg.range = range_of(range, first, nr);
 	reg.mode = modes;
-	return mmu_host_ioctl(area->mmu, area->uffd, UFFDIO_REGISTER, &reg);
+	return mmu_host_ioctl(range.mmu, range.uffd, UFFDIO_REGISTER, &reg);
 }
 
 /* A new mapping of @what, registered before anybody can touch it unseen. */
-static int map_registered(struct mmu_area *area, const struct mmu_mapping &what, __u64 modes)
+static int map_registered(const struct mmu_range &range, const struct mmu_mapping &what,
+			  __u64 modes)
 {
-	unsigned long first = (what.addr - area->start) >> PAGE_SHIFT;
-	int err = PTR_ERR_OR_ZERO(mmu_host_mmap(area->mmu, what));
+	unsigned long first = (what.addr - range.start) >> PAGE_SHIFT;
+	int err = PTR_ERR_OR_ZERO(mmu_host_mmap(range.mmu, what));
 
 	if (err)
 		return err;
-	err = uffd_register(area, first, what.bytes >> PAGE_SHIFT, modes);
+	err = uffd_register(range, first, what.bytes >> PAGE_SHIFT, modes);
 	if (err)
 		return err;
-	return mmu_host_mprotect(area->mmu, what.addr, what.bytes, PROT_READ | PROT_WRITE);
+	return mmu_host_mprotect(range.mmu, what.addr, what.bytes, PROT_READ | PROT_WRITE);
 }
 
-static struct mmu_mapping anonymous(const struct mmu_area *area, unsigned long first,
+static struct mmu_mapping anonymous(const struct mmu_range &range, unsigned long first,
 				    unsigned long nr)
 {
-	return {.addr = area_addr(area, first),
+	return {.addr = range_addr(range, first),
 		.bytes = nr << PAGE_SHIFT,
 		.prot = PROT_NONE,
 		.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
@@ -72,98 +74,88 @@ static struct mmu_mapping anonymous(const struct mmu_area *area, unsigned long f
 		.offset = 0};
 }
 
-static int uffd_clear(struct mmu_area *area, unsigned long first, unsigned long nr)
+static int uffd_clear(const struct mmu_range &range, unsigned long first, unsigned long nr)
 {
-	return map_registered(area, anonymous(area, first, nr),
+	return map_registered(range, anonymous(range, first, nr),
 			      UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP);
 }
 
-static int uffd_refuse(struct mmu_area *area, unsigned long first)
+static int uffd_refuse(const struct mmu_range &range, unsigned long first)
 {
-	return PTR_ERR_OR_ZERO(mmu_host_mmap(area->mmu, anonymous(area, first, 1)));
+	return PTR_ERR_OR_ZERO(mmu_host_mmap(range.mmu, anonymous(range, first, 1)));
 }
 
-static int uffd_bind(struct mmu_area *area, unsigned long first, unsigned long nr,
+static int uffd_bind(const struct mmu_range &range, unsigned long first, unsigned long nr,
 		     unsigned long pfn)
 {
-	return map_registered(area,
-			      {.addr = area_addr(area, first),
+	return map_registered(range,
+			      {.addr = range_addr(range, first),
 			       .bytes = nr << PAGE_SHIFT,
 			       .prot = PROT_NONE,
 			       .flags = MAP_SHARED | MAP_FIXED,
-			       .fd = area->mmu->memfd,
+			       .fd = range.mmu->memfd,
 			       .offset = (u64)pfn << PAGE_SHIFT},
 			      UFFD_MODES);
 }
 
-static int uffd_protect(struct mmu_area *area, unsigned long first, unsigned long nr,
+static int uffd_protect(const struct mmu_range &range, unsigned long first, unsigned long nr,
 			enum mmu_prot prot)
 {
 	struct uffdio_writeprotect wp;
 	int err;
 
-	wp.range = range_of(area, first, nr);
+	wp.range = range_of(range, first, nr);
 	wp.mode = prot == MMU_RO ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
 	if (prot == MMU_RW)
 		wp.mode |= UFFDIO_WRITEPROTECT_MODE_DONTWAKE;
 	/* EAGAIN: another thread is changing the process's mappings. */
 	do {
-		err = mmu_host_ioctl(area->mmu, area->uffd, UFFDIO_WRITEPROTECT, &wp);
+		err = mmu_host_ioctl(range.mmu, range.uffd, UFFDIO_WRITEPROTECT, &wp);
 	} while (err == -EAGAIN);
 	return err;
 }
 
-static int uffd_install(struct mmu_area *area, unsigned long index, enum mmu_prot prot)
+static int uffd_install(const struct mmu_range &range, unsigned long index, enum mmu_prot prot)
 {
 	struct uffdio_continue cont;
 	bool populated = false;
 	int err;
 
 	for (;;) {
-		cont.range = range_of(area, index, 1);
+		cont.range = range_of(range, index, 1);
 		cont.mode = UFFDIO_CONTINUE_MODE_DONTWAKE;
 		if (prot == MMU_RO)
 			cont.mode |= UFFDIO_CONTINUE_MODE_WP;
 		cont.mapped = 0;
-		err = mmu_host_ioctl(area->mmu, area->uffd, UFFDIO_CONTINUE, &cont);
+		err = mmu_host_ioctl(range.mmu, range.uffd, UFFDIO_CONTINUE, &cont);
 		if (err == -EAGAIN)
 			continue;
 		/* The host has no memory for this frame yet. */
 		if (err != -EFAULT || populated)
 			break;
 		populated = true;
-		err = mmu_populate(area->mmu, record_pfn(__atomic_load_n(&area->records[index],
-									 __ATOMIC_RELAXED)));
+		err = mmu_populate(range.mmu, record_pfn(record_get(range.records, index)));
 		if (err)
 			return err;
 	}
 	/* A PTE that our record does not know of. Whatever its rights: now these. */
 	if (err == -EEXIST)
-		return uffd_protect(area, index, 1, prot);
+		return uffd_protect(range, index, 1, prot);
 	return err;
 }
 
-static int uffd_zap(struct mmu_area *area, unsigned long first, unsigned long nr)
+static int uffd_zap(const struct mmu_range &range, unsigned long first, unsigned long nr)
 {
-	return mmu_host_madvise(area->mmu, area_addr(area, first), nr << PAGE_SHIFT, MADV_DONTNEED);
+	return mmu_host_madvise(range.mmu, range_addr(range, first), nr << PAGE_SHIFT,
+				MADV_DONTNEED);
 }
 
-/* Threads that wait for a page of an area that is gone: now they find nothing there. */
-static void uffd_gone(struct mmu_area *area)
-{
-	struct uffdio_range range = range_of(area, 0, area->nr_pages);
-
-	if (area->delivery == MMU_DELIVER_HANDLER)
-		(void)ioctl(area->uffd, UFFDIO_WAKE, &range);
-}
-
-const struct area_backend uffd_backend = {
+const struct range_backend uffd_backend = {
 	.clear = uffd_clear,
 	.refuse = uffd_refuse,
 	.bind = uffd_bind,
 	.install = uffd_install,
 	.protect = uffd_protect,
 	.zap = uffd_zap,
-	.gone = uffd_gone,
 	.rights_split = false,
 };

@@ -3,7 +3,7 @@
  * uffd.h - what younger kernels define in <linux/userfaultfd.h>
  *
  * The headers of Debian 12 are older than what we ask the kernel for; whether the kernel can do it
- * is found out when it runs (host.cc).
+ * is found out when it runs (uffd_open.cc).
  */
 #ifndef KSHIM_MMU_UFFD_H
 #define KSHIM_MMU_UFFD_H

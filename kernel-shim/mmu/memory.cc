@@ -112,14 +112,14 @@ static void keep_memory(struct mmu *mmu, size_t bytes)
 	if (!kept)
 		return;
 	*kept = {.window = mmu->window, .memfd = mmu->memfd, .bytes = bytes};
-	mmu->kept = kshim_keep(kept, drop_kept);
+	mmu->kept = kshim_keep(KSHIM_KEPT_MEMORY, kept, drop_kept);
 	if (!mmu->kept)
 		free(kept);
 }
 
 static bool take_kept(struct mmu *mmu, size_t bytes)
 {
-	struct kept_memory *kept = (struct kept_memory *)kshim_kept();
+	struct kept_memory *kept = (struct kept_memory *)kshim_kept(KSHIM_KEPT_MEMORY);
 
 	if (!kept || kept->bytes != bytes)
 		return false;

@@ -20,12 +20,15 @@ explorer *explorer::here()
 explorer::explorer(const explore_scenario &scenario, const explore_options &options)
 	: scenario_(scenario), options_(options), mutant_met_(options.mutants.size())
 {
+	mmu_.kind = options.mmu;
 }
 
 explorer::~explorer()
 {
-	if (kept_)
-		drop_kept_(kept_);
+	for (auto &kept : kept_) {
+		if (kept.object)
+			kept.drop(kept.object);
+	}
 	for (auto &t : threads_) {
 		if (t->stack)
 			fiber_stack_free(t->stack);
@@ -58,7 +61,9 @@ outcome explorer::run_one(scheduler *sched, bool trace)
 	log_.clear();
 	reason_.clear();
 	world_ = nullptr;
-	kept_in_use_ = false;
+	for (auto &kept : kept_)
+		kept.in_use = false;
+	mmu_.real = nullptr;
 	outcome_ = outcome::passed;
 
 	main = new_thread(
@@ -157,7 +162,11 @@ kshim_thread *explorer::new_thread(const char *name, void (*fn)(void *), void *a
 	t->self = {};
 	t->word = nullptr;
 	t->deadline = KSHIM_FOREVER;
-	fiber_prepare(&t->ctx, t->stack, fiber_entry, t);
+	t->home = this;
+	if (options_.mmu == explore_mmu::soft)
+		fiber_prepare(&t->ctx, t->stack, fiber_entry, t);
+	else if (!fiber_prepare_thread(&t->ctx, t->stack, t->name, fiber_entry, t))
+		return nullptr;
 	make_ready(t);
 	nr_threads_++;
 	if (watcher_ && !alone_) {
@@ -178,7 +187,10 @@ void explorer::forget_threads()
 
 void explorer::fiber_entry(void *arg)
 {
-	explorer_here->thread_body((kshim_thread *)arg);
+	kshim_thread *t = (kshim_thread *)arg;
+
+	explorer_here = t->home;
+	t->home->thread_body(t);
 }
 
 void explorer::thread_body(kshim_thread *t)
@@ -427,21 +439,25 @@ bool explorer::mutant(const char *name)
 	return false;
 }
 
-void *explorer::kept()
+void *explorer::kept(enum kshim_kept_kind kind)
 {
-	if (kept_in_use_)
+	auto &kept = kept_[kind];
+
+	if (kept.in_use)
 		return nullptr;
-	kept_in_use_ = kept_ != nullptr;
-	return kept_;
+	kept.in_use = kept.object != nullptr;
+	return kept.object;
 }
 
-bool explorer::keep(void *object, void (*drop)(void *object))
+bool explorer::keep(enum kshim_kept_kind kind, void *object, void (*drop)(void *object))
 {
-	if (kept_)
+	auto &kept = kept_[kind];
+
+	if (kept.object)
 		return false;
-	kept_ = object;
-	drop_kept_ = drop;
-	kept_in_use_ = true;
+	kept.object = object;
+	kept.drop = drop;
+	kept.in_use = true;
 	return true;
 }
 

@@ -43,10 +43,13 @@
 #include <memory>
 #include <stdarg.h>
 
+class explorer;
+
 enum class thread_state : u8 { none, ready, waiting, quiesce, done };
 
 struct kshim_thread {
 	fiber_context ctx;
+	explorer *home = nullptr;
 	unsigned int id = 0;
 	thread_state state = thread_state::none;
 	bool is_task = false;
@@ -82,6 +85,8 @@ enum class outcome : u8 {
 	violated,
 	diverged,
 	redundant, /* left off half way: an equal schedule is run (reduction.h) */
+	unfit,     /* the real MMU cannot do this schedule */
+	misused,   /* or any */
 };
 
 class explorer
@@ -129,8 +134,9 @@ public:
 	arena &memory() { return arena_; }
 	alias_table &aliases() { return aliases_; }
 	bool mutant(const char *name);
-	void *kept();
-	bool keep(void *object, void (*drop)(void *object));
+	void *kept(enum kshim_kept_kind kind);
+	bool keep(enum kshim_kept_kind kind, void *object, void (*drop)(void *object));
+	struct kshim_world_mmu &mmu() { return mmu_; }
 	void note(const char *fmt, va_list args);
 	void log(std::string line);
 	/* The last lines that were logged. */
@@ -142,6 +148,7 @@ public:
 	}
 	bool free(void *block, size_t bytes, const void *caller);
 	[[noreturn]] void violation(const char *fmt, va_list args);
+	[[noreturn]] void end_without_verdict(outcome why, const char *fmt, va_list args);
 
 	/* The explorer whose world the calling thread is in; null outside. */
 	static explorer *here();
@@ -219,10 +226,13 @@ private:
 	std::vector<std::unique_ptr<kshim_thread>> threads_;
 	fiber_context engine_ctx_;
 
-	/* Outlives worlds: kshim_keep(). */
-	void *kept_ = nullptr;
-	void (*drop_kept_)(void *object) = nullptr;
-	bool kept_in_use_ = false; /* by this world */
+	/* Outlive worlds: kshim_keep(). */
+	struct {
+		void *object = nullptr;
+		void (*drop)(void *object) = nullptr;
+		bool in_use = false; /* by this world */
+	} kept_[KSHIM_KEPT_KINDS];
+	struct kshim_world_mmu mmu_ = {};
 
 	/* Of the schedule: */
 	scheduler *sched_ = nullptr;

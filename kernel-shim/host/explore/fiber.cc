@@ -171,6 +171,10 @@ void fiber_prepare(fiber_context *ctx, void *stack, void (*entry)(void *), void 
 
 void fiber_switch(fiber_context *from, fiber_context *to, bool last)
 {
+	if (from->is_thread || to->is_thread) {
+		fiber_thread_switch(from, to, last);
+		return;
+	}
 	switch_started(from, to, last);
 #ifdef __x86_64__
 	kshim_fiber_swap(&from->sp, to->sp);
@@ -182,6 +186,10 @@ void fiber_switch(fiber_context *from, fiber_context *to, bool last)
 
 void fiber_drop(fiber_context *ctx)
 {
+	if (ctx->is_thread) {
+		fiber_thread_drop(ctx);
+		return;
+	}
 #if KSHIM_TSAN
 	if (ctx->tsan_fiber && ctx->stack)
 		__tsan_destroy_fiber(ctx->tsan_fiber);

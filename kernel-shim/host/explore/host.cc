@@ -106,18 +106,41 @@ void *kshim_world_alloc(size_t bytes, size_t align)
 	return e ? e->memory().alloc(bytes, align) : nullptr;
 }
 
-void *kshim_kept(void)
+void *kshim_kept(enum kshim_kept_kind kind)
 {
 	explorer *e = explorer::here();
 
-	return e ? e->kept() : nullptr;
+	return e ? e->kept(kind) : nullptr;
 }
 
-bool kshim_keep(void *object, void (*drop)(void *object))
+bool kshim_keep(enum kshim_kept_kind kind, void *object, void (*drop)(void *object))
 {
 	explorer *e = explorer::here();
 
-	return e && e->keep(object, drop);
+	return e && e->keep(kind, object, drop);
+}
+
+struct kshim_world_mmu *kshim_world_mmu(void)
+{
+	explorer *e = explorer::here();
+
+	return e ? &e->mmu() : nullptr;
+}
+
+void kshim_unfit(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	need_world("kshim_unfit")->end_without_verdict(outcome::unfit, fmt, args);
+}
+
+void kshim_misused(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	need_world("kshim_misused")->end_without_verdict(outcome::misused, fmt, args);
 }
 
 void kshim_alias(const void *alias, const void *memory, size_t bytes)

@@ -41,6 +41,12 @@ void explorer::violation(const char *fmt, va_list args)
 	give_up(outcome::violated);
 }
 
+void explorer::end_without_verdict(outcome why, const char *fmt, va_list args)
+{
+	reason_ = format(fmt, args);
+	give_up(why);
+}
+
 void explorer::note(const char *fmt, va_list args)
 {
 	if (tracing_)

@@ -129,9 +129,17 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 			break;
 		}
 		outcome = e->run_one(sched, false);
-		result->schedules += outcome != outcome::redundant;
+		result->schedules += outcome != outcome::redundant && outcome != outcome::unfit;
+		result->unfit += outcome == outcome::unfit;
 		result->runs++;
 		result->steps += e->steps();
+		/* A search goes on without an unfit schedule; a replay is about this one. */
+		if (outcome == outcome::misused ||
+		    (outcome == outcome::unfit && options.scheduler == explore_scheduler::replay)) {
+			result->verdict = explore_verdict::misused;
+			result->reason = result->summary = e->reason();
+			return;
+		}
 		if (outcome == outcome::diverged) {
 			result->verdict = explore_verdict::misused;
 			result->reason = e->reason();
@@ -157,6 +165,8 @@ static void search_deeper(explorer *e, const explore_scenario &scenario,
 	/* The reduction's steps take effect where they are made: stores in buffers do not. */
 	bool reduce = options.reduce && options.memory == explore_memory::sc;
 	explore_options opts = options;
+	/* What an unfit schedule would have touched is not known: no other stands for it. */
+	bool reduce = opts.reduce && opts.mmu == explore_mmu::soft;
 
 	for (opts.bound = options.bound < 0 ? -1 : 0;; opts.bound++) {
 		std::unique_ptr<scheduler> sched =
@@ -175,6 +185,29 @@ static u64 random_schedules(const explore_options &options)
 	if (options.max_schedules)
 		return options.max_schedules;
 	return options.seconds ? ~0ull : RANDOM_SCHEDULES;
+}
+
+/* What the summary says besides when the real MMU did the work. */
+static void tell_mmu(explorer *e, const explore_options &options, explore_result *result)
+{
+	if (options.mmu == explore_mmu::soft || result->verdict == explore_verdict::misused)
+		return;
+	if (result->verdict == explore_verdict::held && result->unfit == result->runs) {
+		result->verdict = explore_verdict::misused;
+		result->reason = result->summary = e->reason();
+		return;
+	}
+	result->real_accesses = e->mmu().accesses;
+	result->real_faults = e->mmu().faults;
+	result->summary +=
+		" (the real MMU, " +
+		std::string(options.mmu == explore_mmu::uffd ? "userfaultfd" : "mprotect") + ": " +
+		std::to_string(result->real_accesses) + " accesses, " +
+		std::to_string(result->real_faults) + " faults";
+	if (result->unfit)
+		result->summary +=
+			", " + std::to_string(result->unfit) + " schedules that it cannot do";
+	result->summary += ')';
 }
 
 explore_result explore_run(const explore_scenario &scenario, const explore_options &options)
@@ -220,6 +253,7 @@ explore_result explore_run(const explore_scenario &scenario, const explore_optio
 		break;
 	}
 	result.seconds = pace.elapsed();
+	tell_mmu(&e, opts, &result);
 	if (result.verdict == explore_verdict::held && !result.gave_up && e.unknown_mutant()) {
 		result.verdict = explore_verdict::misused;
 		result.reason = result.summary = std::string("no code asked for mutant ") +

@@ -52,6 +52,12 @@
  * What else can be asked for: stores that become visible late (explore_memory::tso), things that
  * fail for no reason (explore_options::faults). Both are choices of the schedule and in its token.
  *
+ * The same schedule on the real MMU: options.mmu. Then each thread of the world is a thread of the
+ * host's (one runs at a time), programs' addresses are real ones, their stores are instructions and
+ * their faults signals. The soft MMU stays as the model that tells where others may come between,
+ * and every access is compared with it: a difference is a violation of its own. What the real MMU
+ * cannot be made to do, because it has no TLB entry that the schedule needs, is *unfit*.
+ *
  * What it cannot see: plain data that nobody announces; plain accesses that race with announced
  * atomic ones; memory that is weaker than x86's, where loads are made early and stores to different
  * words arrive in another order (the race check sees that release and acquire are missing where
@@ -122,9 +128,10 @@ struct explore_options {
 	explore_memory memory = explore_memory::sc;
 	int faults = 0;           /* so many things go wrong in one schedule, at most */
 	bool races = true;        /* look for data races of announced plain accesses */
-	bool reduce = true;       /* dfs, not tso: run one of equal schedules: see reduction.h */
+	bool reduce = true;       /* dfs; not tso, not the real MMU: see reduction.h */
 	bool trace = true;        /* run a violation a second time to write its trace */
 	bool trace_steps = false; /* the trace tells every step, not what functions did */
+	enum explore_mmu mmu = explore_mmu::soft; /* <kshim/host.h>: soft, uffd, mprotect, real */
 	std::vector<std::string> mutants;
 	std::string token;                                      /* replay; brings its own mutants */
 	std::function<void(const explore_progress &)> progress; /* called a few times a second */
@@ -133,7 +140,7 @@ struct explore_options {
 enum class explore_verdict {
 	held,     /* no schedule that was run violated anything: see `exhausted` */
 	violated, /* one did; the search ended there */
-	misused,  /* the options or the token make no sense; `reason` says why */
+	misused,  /* the options or the token make no sense here; `reason` says why */
 };
 
 struct explore_result {
@@ -143,7 +150,10 @@ struct explore_result {
 	double seconds = 0;           /* of real time that it took */
 	u64 schedules = 0;            /* that counted */
 	u64 runs = 0;                 /* and with those that only taught which objects are shared */
+	u64 unfit = 0;                /* of the runs: not to their end, on the real MMU */
 	u64 steps = 0;                /* of all runs */
+	u64 real_accesses = 0;        /* of programs, and */
+	u64 real_faults = 0;          /* signals that refused them, on the real MMU, in all runs */
 	unsigned int preemptions = 0; /* of the violating schedule */
 	std::string reason;           /* of the violation, one line or more */
 	std::string trace;            /* a table, one column per thread */

@@ -69,6 +69,17 @@ enum kshim_fault_kind {
 	KSHIM_FAULT_ALLOC = 4,   /* no memory */
 };
 
+/*
+ * One object of each kind outlives worlds, because it is dear to make. kshim_kept() gives it to the
+ * first who asks in a world, else null; kshim_keep() hands it over, and @drop takes it away in the
+ * end. False: not in a world, or one is kept already.
+ */
+enum kshim_kept_kind {
+	KSHIM_KEPT_MEMORY,   /* a guest's */
+	KSHIM_KEPT_REAL_MMU, /* programs' addresses on the real MMU */
+	KSHIM_KEPT_KINDS,
+};
+
 #if KSHIM_EXPLORE
 /*
  * A point where another thread may be scheduled, before an access to @size bytes at @object.
@@ -97,13 +108,32 @@ int kshim_choose(int n, const char *what);
 /* Memory that goes away with the world; null outside of a world, or when there is no more. */
 void *kshim_world_alloc(size_t bytes, size_t align);
 
+void *kshim_kept(enum kshim_kept_kind kind);
+bool kshim_keep(enum kshim_kept_kind kind, void *object, void (*drop)(void *object));
+
+/* What the programs of worlds run on: explore_options, <kshim/explore.h>. */
+enum class explore_mmu : u8 {
+	soft,     /* a page table and TLBs of our own */
+	uffd,     /* the real MMU: refused accesses are userfaultfd's SIGBUS */
+	mprotect, /* the real MMU: they are SIGSEGV */
+	real = uffd,
+};
+
+struct real_mmu;
+struct kshim_world_mmu {
+	enum explore_mmu kind;
+	struct real_mmu *real; /* of this world: null at its start */
+	u64 accesses, faults;  /* of the real MMU, in all worlds so far */
+};
+/* Null outside of a world. */
+struct kshim_world_mmu *kshim_world_mmu(void);
+
 /*
- * One object that outlives worlds, because it is dear to make: guest memory. kshim_kept() gives it
- * to the first who asks in a world, else null; kshim_keep() hands it over, and @drop takes it away
- * in the end. False: not in a world, or one is kept already.
+ * Ends the world here, with no verdict. Unfit: this schedule cannot be run on the real MMU, others
+ * may. Misused: none can.
  */
-void *kshim_kept(void);
-bool kshim_keep(void *object, void (*drop)(void *object));
+[[noreturn]] void kshim_unfit(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+[[noreturn]] void kshim_misused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * The @bytes at @alias are the memory at @memory: an access by either way is one to the same
@@ -151,12 +181,12 @@ static inline void *kshim_world_alloc(size_t, size_t)
 	return nullptr;
 }
 
-static inline void *kshim_kept(void)
+static inline void *kshim_kept(enum kshim_kept_kind)
 {
 	return nullptr;
 }
 
-static inline bool kshim_keep(void *, void (*)(void *))
+static inline bool kshim_keep(enum kshim_kept_kind, void *, void (*)(void *))
 {
 	return false;
 }

@@ -8,6 +8,8 @@
  * Mutants: mmu_no_flush never flushes, mmu_early_flush flushes first. Both let a store pass after
  * the call that was to stop it has returned. mmu_pte_not_atomic changes PTEs in two steps.
  */
+#include "../range.h"
+#include "real_mmu.h"
 #include "soft_mmu.h"
 
 #include <kshim/mutant.h>
@@ -16,17 +18,10 @@
 #include <linux/kernel.h>
 #include <linux/slab.h>
 
-#define SOFT_FIRST_ADDR 0x100000000000ul
-
-/* The pages [*first, *first + *nr) of the range that are in the area. */
 static bool clip(const struct mmu_area *area, unsigned long addr, unsigned long *first,
 		 unsigned long *nr)
 {
-	*first = (addr - area->start) >> PAGE_SHIFT;
-	if (addr < area->start || *first >= area->nr_pages || *nr == 0)
-		return false;
-	*nr = min(*nr, area->nr_pages - *first);
-	return true;
+	return pages_clip(area->start, area->nr_pages, addr, first, nr);
 }
 
 static unsigned long page_addr(const struct mmu_area *area, unsigned long index)
@@ -44,6 +39,7 @@ static void set_pte(struct mmu_area *area, unsigned long index, u64 pte)
 	soft_point(page_addr(area, index), 1, KSHIM_RMW);
 	kshim_note("PTE %lu: %s -> %s", index, pte_state(area->ptes[index]), pte_state(pte));
 	area->ptes[index] = pte;
+	real_strengthened(area, index);
 }
 
 /* Changes a present PTE in one step: the processor may be setting A or D. */
@@ -69,6 +65,7 @@ static void change_pte(struct mmu_area *area, unsigned long index, u64 clear, u6
 /* Clears @bits of the present ones of these pages, so that no processor still has them. */
 static void take_away(struct mmu_area *area, unsigned long first, unsigned long nr, u64 bits)
 {
+	real_weakening(area);
 	if (KSHIM_MUTANT(mmu_early_flush))
 		soft_flush(area, first, nr);
 	for (unsigned long i = first; i < first + nr; i++) {
@@ -80,6 +77,7 @@ static void take_away(struct mmu_area *area, unsigned long first, unsigned long 
 	}
 	if (!KSHIM_MUTANT(mmu_early_flush) && !KSHIM_MUTANT(mmu_no_flush))
 		soft_flush(area, first, nr);
+	real_weakened(area, first, nr);
 }
 
 int mmu_map(struct mmu_area *area, unsigned long addr, struct page *page, enum mmu_prot prot)
@@ -114,8 +112,11 @@ int mmu_bind(struct mmu_area *area, unsigned long addr, struct page *const *page
 {
 	unsigned long first, inside = nr;
 
-	/* A page table needs no preparation. */
-	return clip(area, addr, &first, &inside) && inside == nr ? 0 : -EINVAL;
+	if (!clip(area, addr, &first, &inside) || inside < nr)
+		return -EINVAL;
+	/* A page table of ours needs no preparation. */
+	real_bind(area, first, pages, nr);
+	return 0;
 }
 
 void mmu_protect(struct mmu_area *area, unsigned long addr, unsigned long nr, enum mmu_prot prot)
@@ -129,8 +130,10 @@ void mmu_protect(struct mmu_area *area, unsigned long addr, unsigned long nr, en
 		take_away(area, first, nr, SOFT_WRITABLE | SOFT_DIRTY);
 		return;
 	}
-	for (unsigned long i = first; i < first + nr; i++)
+	for (unsigned long i = first; i < first + nr; i++) {
 		change_pte(area, i, 0, SOFT_WRITABLE);
+		real_strengthened(area, i);
+	}
 }
 
 void mmu_zap(struct mmu_area *area, unsigned long addr, unsigned long nr)
@@ -211,6 +214,7 @@ struct mmu_area *mmu_area_create(size_t bytes, enum mmu_delivery delivery,
 	area->delivery = delivery;
 	area->start = mmu->host->next_addr;
 	mmu->host->next_addr += (nr_pages + 1) << PAGE_SHIFT;
+	real_area_create(area);
 	list_add(&area->node, &mmu->host->areas);
 	kshim_name_array(soft_word(area->start), sizeof(u64), nr_pages, "PTE");
 	return area;
@@ -222,9 +226,11 @@ void mmu_area_destroy(struct mmu_area *area)
 
 	soft_point(area->start, area->nr_pages, KSHIM_RMW);
 	list_del(&area->node); /* no walk finds it from here on */
+	real_area_gone(area);
 	while ((faults = area->faults) != 0)
 		(void)kshim_wait(&area->faults, faults, KSHIM_FOREVER, "faults of an area");
 	soft_flush(area, 0, area->nr_pages);
+	real_area_destroy(area);
 	kvfree(area);
 }
 
@@ -248,16 +254,10 @@ enum mmu_delivery mmu_area_delivery(const struct mmu_area *area)
 	return area->delivery;
 }
 
-/* A soft fault is a call: there is one way only, whatever it is named. */
+/* There is one way only in a world, whatever it is named. */
 const char *mmu_delivery_problem(enum mmu_delivery)
 {
 	return nullptr;
-}
-
-/* A signal in an explored world is a bug of ours. */
-bool mmu_resolve_trap(unsigned long, bool)
-{
-	return false;
 }
 
 int mmu_host_init(struct mmu *mmu)
@@ -268,6 +268,7 @@ int mmu_host_init(struct mmu *mmu)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&host->areas);
 	host->next_addr = SOFT_FIRST_ADDR;
+	host->real = real_mmu_get(mmu);
 	mmu->host = host;
 	return 0;
 }

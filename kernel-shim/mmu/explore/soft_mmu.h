@@ -2,6 +2,11 @@
 /*
  * soft_mmu.h - areas of explored worlds: page tables and TLBs of our own
  *
+ *      soft_area.cc    the calls of <kshim/mmu.h>
+ *      soft_mmu.cc     TLBs and page walks
+ *      user.cc         the accesses of programs, <kshim/user.h>
+ *      real_mmu.h      the same on the real MMU beside it, when the world wants that
+ *
  *      kshim_user_store32(addr)           steps:
  *        schedule point                     TLB of this processor: allowed?  -> the access
  *        schedule point                     else the page table: allowed?  set A, D, fill the TLB
@@ -31,6 +36,9 @@
 #define SOFT_DIRTY 8ul
 #define SOFT_FLAGS (PAGE_SIZE - 1)
 
+/* Where programs' addresses begin. */
+#define SOFT_FIRST_ADDR 0x300000000000ul
+
 #define SOFT_CPUS_MAX 8
 #define SOFT_TLB_ENTRIES 16
 
@@ -47,6 +55,7 @@ struct soft_tlb {
 struct mmu_host {
 	struct list_head areas;
 	unsigned long next_addr; /* addresses are never used twice */
+	struct real_mmu *real;   /* null: programs run on the soft MMU alone */
 	struct soft_tlb tlbs[SOFT_CPUS_MAX];
 };
 
@@ -57,8 +66,9 @@ struct mmu_area {
 	unsigned long start, nr_pages;
 	enum mmu_delivery delivery;
 	struct list_head node;
-	u32 faults; /* in flight; destroy sleeps on it */
-	u64 ptes[]; /* pfn << PAGE_SHIFT | SOFT_* */
+	struct real_area *real; /* what is at its addresses really; null as host->real */
+	u32 faults;             /* in flight; destroy sleeps on it */
+	u64 ptes[];             /* pfn << PAGE_SHIFT | SOFT_* */
 };
 
 /*
@@ -83,5 +93,27 @@ void soft_flush(struct mmu_area *area, unsigned long first, unsigned long nr);
 
 /* Null: nobody's. */
 struct mmu_area *soft_find_area(struct mmu_host *host, unsigned long addr);
+
+/* An access of a program. */
+struct soft_access {
+	struct mmu *mmu;
+	unsigned long addr;
+	bool write;
+	/* The soft MMU's answer: where the byte is; null: refused. */
+	char *at;
+	bool stale; /* a TLB's entry allows it, and the page table would not any more */
+};
+
+/* No schedule point in these two. What this processor's TLB lets through, as of now: into @at. */
+bool soft_look_up(struct soft_access *access);
+/* Asks the page table, sets A and D, fills the TLB. False: refused. */
+bool soft_fill(struct soft_access *access);
+
+/*
+ * user.cc: one attempt, up to the step in which the access is made or refused; and the fault after
+ * a refusal, which returns when the access is to be tried again, and else leaves the program.
+ */
+void user_attempt(struct soft_access *access);
+void user_fault(struct soft_access *access);
 
 #endif

@@ -4,15 +4,12 @@
  *
  *      area    | 0 | 1 | 2 | 3 | ...        what a test maps there: frame base + n
  */
+#include "forbid_userfaultfd.h"
 #include "mmu_fixture.h"
 
 #include <cstddef>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace
@@ -448,22 +445,6 @@ TEST_P(mmu_areas, SystemCallOnAFaultThatFailsGetsEfault)
 	EXPECT_EQ(read(fd, (void *)a.at(0), 16), -1);
 	EXPECT_EQ(errno, EFAULT);
 	close(fd);
-}
-
-/* From here on the process has no userfaultfd, as in many containers. */
-void forbid_userfaultfd()
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog filter = {.len = std::size(code), .filter = code};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
-		_exit(77);
 }
 
 /* In a process of its own: what is forbidden stays so. 0: as it should be. */

@@ -192,7 +192,8 @@ static void tell_mmu(explorer *e, const explore_options &options, explore_result
 {
 	if (options.mmu == explore_mmu::soft || result->verdict == explore_verdict::misused)
 		return;
-	if (result->verdict == explore_verdict::held && result->unfit == result->runs) {
+	if (result->verdict == explore_verdict::held && result->unfit &&
+	    result->unfit == result->runs) {
 		result->verdict = explore_verdict::misused;
 		result->reason = result->summary = e->reason();
 		return;

@@ -2,8 +2,8 @@
 /*
  * What the lab found with the soft MMU happens on the real one.
  *
- *	search, soft MMU --> token --> replay, real MMU, a hundred times: the same verdict and reason
- *	                         \-> without its mutant: the shipped code holds in that schedule
+ *	search, soft MMU -> token -> replay, real MMU, a hundred times: the same verdict and reason
+ *	                        \-> without its mutant: the shipped code holds in that schedule
  *
  * Real threads, real memory at real addresses, real SIGBUS (userfaultfd) or SIGSEGV (mprotect): the
  * historical driver loses a pixel that a program really stored.

@@ -6,7 +6,7 @@
  *      real MMU              ............ one system call, somewhere in here ............
  *
  * The soft MMU goes on as the model: it announces the steps, and says of every access whether it is
- * allowed. What it does to PTEs is done to the real MMU too, with userfaultfd or mprotect (range.h);
+ * allowed. What it does to PTEs is done to the real MMU too, by userfaultfd or mprotect (range.h);
  * programs' accesses are real instructions on real addresses, and their refusals real signals.
  *
  * X1. What gives a right is done at once, in the step that changes the PTE.

@@ -21,6 +21,7 @@
  *     changed a word meanwhile. When all that can run have done so often, they spin for ever.
  * E6. Everything that could differ between two runs of one schedule is kept out: addresses come
  *     from the arena, threads get the lowest free number, time is virtual.
+ * E6. A world on the real MMU is the same, but its fibers are threads of the host's (fiber.h).
  *
  * KSHIM: kshim/host.h's functions know their explorer by one thread-local pointer, as the threads
  * host knows its thread. It is the only variable outside of this class.

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * forbid_userfaultfd.h - what a host without userfaultfd looks like
- *
- * For a process of its own, such as a death test's: what is forbidden stays so.
  */
 #ifndef TESTS_UNIT_FORBID_USERFAULTFD_H
 #define TESTS_UNIT_FORBID_USERFAULTFD_H
 
 #include <cerrno>
 #include <cstddef>
+#include <gtest/gtest.h>
 #include <iterator>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -31,6 +30,23 @@ inline void forbid_userfaultfd()
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
 		_exit(77);
+}
+
+/* A death test: @body in a process of its own, since what is forbidden stays so. 0: passed. */
+inline void expect_passes_without_userfaultfd(int (*body)())
+{
+	GTEST_FLAG_SET(death_test_style, "threadsafe");
+	EXPECT_EXIT(
+		{
+			forbid_userfaultfd();
+			_exit(body());
+		},
+		[](int status) {
+			/* 77: filters are not available here. */
+			return WIFEXITED(status) &&
+			       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+		},
+		"");
 }
 
 #endif

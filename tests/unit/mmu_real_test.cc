@@ -46,7 +46,7 @@ protected:
 	/* Every schedule on both: nothing tells them apart. */
 	static void expect_agreement(const explore_scenario &s, explore_options options)
 	{
-		options.reduce = false; /* it leaves out other schedules where stacks are others */
+		options.reduce = false; /* the real MMU has none */
 		explore_result soft = explore_run(s, options);
 		options.mmu = GetParam();
 		explore_result real = explore_run(s, options);
@@ -134,9 +134,9 @@ TEST_P(mmu_real, schedule_that_needs_a_stale_tlb_entry_is_refused)
 /* A search leaves such schedules out, and says how many. */
 TEST_P(mmu_real, search_counts_the_schedules_that_need_a_stale_tlb_entry)
 {
-	explore_result r = explore_run(
-		gate_scenario(look_behind_the_gate<protect>),
-		{.bound = 1, .reduce = false, .mmu = GetParam(), .mutants = {"mmu_no_flush"}});
+	explore_result r =
+		explore_run(gate_scenario(look_behind_the_gate<protect>),
+			    {.bound = 1, .mmu = GetParam(), .mutants = {"mmu_no_flush"}});
 
 	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary;
 	EXPECT_GT(r.unfit, 0u);
@@ -270,7 +270,7 @@ TEST_P(mmu_real, worlds_that_are_given_up_leave_nothing_behind)
 TEST_P(mmu_real, two_worlds_at_once)
 {
 	explore_result results[2];
-	const explore_options options = {.bound = 1, .reduce = false, .mmu = GetParam()};
+	const explore_options options = {.bound = 1, .mmu = GetParam()};
 	const auto explore = [&](explore_result *r) {
 		*r = explore_run(gate_scenario(look_behind_the_gate<protect>), options);
 	};

@@ -11,6 +11,8 @@ import lint
 
 ASKED = re.compile(r"\bKSHIM_MUTANT\((\w+)\)")
 LISTED = re.compile(r"\.name = \"(\w+)\",\s*\.variant = ")
+# Bugs that the catalogue's searches, on the soft MMU, cannot meet: the test that kills them.
+KILLED_BY = {"kernel-shim/mmu/explore/real_mmu.cc": "tests/unit/mmu_real_test.cc"}
 # Says what the macro is for.
 NOT_CODE = ("kernel-shim/include/kshim/mutant.h",)
 
@@ -22,6 +24,9 @@ def check(tree):
             asked.update((name, path) for name in ASKED.findall(tree.read(path)))
     for path in tree.files("_scenarios.cc", below=("tests/races/",)):
         listed.update((name, path) for name in LISTED.findall(tree.read(path)))
+    for path, test in KILLED_BY.items():
+        names = [name for name, where in asked.items() if where == path]
+        listed.update((name, test) for name in names if f'"{name}"' in tree.read(test))
     return ([f"{path}: mutant {name} is in no tests/races/*_scenarios.cc; name a scenario that "
              "kills it" for name, path in sorted(asked.items()) if name not in listed]
             + [f"{path}: no code asks for mutant {name}; delete it"

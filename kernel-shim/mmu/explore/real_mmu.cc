@@ -14,7 +14,6 @@
 #include "../range.h"
 #include "soft_mmu.h"
 
-#include <kshim/explore.h>
 #include <kshim/mutant.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
@@ -365,7 +364,7 @@ bool mmu_resolve_trap(unsigned long addr, bool write)
 		real_disagrees(access, "is refused as something else");
 	if (access->at)
 		real_disagrees(access, "is refused, and the soft one allows it");
-	explore_note("signal: a %s at %#lx is refused", kind_of(access), addr);
+	kshim_note("signal: a %s at %#lx is refused", kind_of(access), addr);
 	user_fault(access);
 	user_attempt(access);
 	real_access_begin(access);

@@ -143,7 +143,7 @@ TEST(explore_trace, steps_have_their_lines)
 
 	EXPECT_TRUE(has(r.trace, "load the counter  count, explore_trace_test.cc:"));
 	EXPECT_TRUE(has(r.trace, "store the counter  count, explore_trace_test.cc:"));
-	EXPECT_TRUE(has(r.trace, "rmw w->lock  lock_word_trylock, locks.cc:"));
+	EXPECT_TRUE(has(r.trace, "cas w->lock  lock_word_trylock, locks.cc:"));
 }
 
 /* A thread that does much alone. */

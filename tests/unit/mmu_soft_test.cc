@@ -159,7 +159,7 @@ void check_dirty(void *p)
 
 explore_scenario dirty_scenario(void (*other)(void *))
 {
-	explore_scenario s = scenario(other);
+	explore_scenario s = gate_scenario(other);
 
 	s.tasks[0].run = store_once;
 	s.check = check_dirty;

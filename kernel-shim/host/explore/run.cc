@@ -162,11 +162,13 @@ static void search(explorer *e, scheduler *sched, const explore_scenario &scenar
 static void search_deeper(explorer *e, const explore_scenario &scenario,
 			  const explore_options &options, pacer *pace, explore_result *result)
 {
-	/* The reduction's steps take effect where they are made: stores in buffers do not. */
-	bool reduce = options.reduce && options.memory == explore_memory::sc;
+	/*
+	 * The reduction's steps take effect where they are made: stores in buffers do not. And what
+	 * an unfit schedule would have touched is not known: no other stands for it.
+	 */
+	bool reduce = options.reduce && options.memory == explore_memory::sc &&
+		      options.mmu == explore_mmu::soft;
 	explore_options opts = options;
-	/* What an unfit schedule would have touched is not known: no other stands for it. */
-	bool reduce = opts.reduce && opts.mmu == explore_mmu::soft;
 
 	for (opts.bound = options.bound < 0 ? -1 : 0;; opts.bound++) {
 		std::unique_ptr<scheduler> sched =

@@ -50,7 +50,7 @@ static std::string place_of(const trace_line &line, source_map *sources)
 {
 	for (const void *address : line.stack) {
 		for (const source_frame &f : sources->at(address)) {
-			if (f.file.find("/include/") != std::string::npos ||
+			if (f.file.empty() || f.file.find("/include/") != std::string::npos ||
 			    f.file.find("host/explore/") != std::string::npos)
 				continue;
 			return f.function + ", " + f.file.substr(f.file.rfind('/') + 1) + ":" +

@@ -134,12 +134,34 @@ static struct slab_shard *shard_of(struct slab_state *slab, const struct slab_he
 	return &slab->shards[((unsigned long)h >> 6) % SLAB_SHARDS];
 }
 
+/*
+ * A list_add_tail() and a list_del() by plain stores: <linux/list.h> announces its stores, for
+ * RCU's readers, and a schedule point between two of them would show the list half changed.
+ */
+static void objects_add(struct list_head *objects, struct list_head *entry)
+{
+	entry->next = objects;
+	entry->prev = objects->prev;
+	objects->prev->next = entry;
+	objects->prev = entry;
+}
+
+static void objects_del(struct list_head *entry)
+{
+	if (unlikely(entry->prev->next != entry || entry->next->prev != entry))
+		kshim_violation("kfree: the neighbours of %p do not know it: somebody wrote over "
+				"their headers",
+				(void *)entry);
+	entry->prev->next = entry->next;
+	entry->next->prev = entry->prev;
+}
+
 static void account(struct slab_state *slab, struct slab_header *h) __no_thread_safety_analysis
 {
 	struct slab_shard *shard = shard_of(slab, h);
 	shard_guard g(shard);
 
-	list_add_tail(&h->node, &shard->objects);
+	objects_add(&shard->objects, &h->node);
 	shard->nr++;
 	shard->bytes += h->size;
 }
@@ -149,7 +171,7 @@ static void unaccount(struct slab_header *h) __no_thread_safety_analysis
 	struct slab_shard *shard = shard_of(h->owner, h);
 	shard_guard g(shard);
 
-	list_del(&h->node);
+	objects_del(&h->node);
 	shard->nr--;
 	shard->bytes -= h->size;
 }

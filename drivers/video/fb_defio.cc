@@ -220,6 +220,9 @@ void fb_deferred_io_cleanup(struct fb_info *info)
 	}
 	destroy_workqueue(defio->wq);
 	defio->wq = nullptr;
+	/* Mutant: Linux freed what faults of living mappings use, from 2.6.22 on. */
+	if (KSHIM_MUTANT(defio_unplug_frees))
+		fb_defio_vmas_free(defio->vmas);
 }
 
 void fb_defio_free(struct fb_info *info)

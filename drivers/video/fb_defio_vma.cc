@@ -86,8 +86,34 @@ static vm_fault_t fb_defio_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	if (!(vmf->flags & FAULT_FLAG_WRITE))
 		atomic64_inc(&vmas->read_faults);
+	/* Mutants: the first xenfb's nopage counted every fault, also a read's. */
+	if (KSHIM_MUTANT(defio_reads_dirty) || KSHIM_MUTANT(defio_nopage_zap)) {
+		set_bit(vmf->pgoff, vmas->dirty);
+		fb_defio_kick(vmas->info);
+	}
 	vmf->page = page;
 	return 0;
+}
+
+/*
+ * Mutant: Linux since February 2025, as far as this house can show it ("fbdev: defio: do not use
+ * deprecated page->mapping, index fields"). The page is entered under the mutex, its lock taken,
+ * the mutex dropped; the PTE comes with the page lock held. The worker holds the mutex, protects
+ * what is entered, calls the driver, empties the list, and nobody on that side takes the page
+ * lock: see harvest_2025().
+ *
+ * What is modelled is the order of mutex, page lock, PTE and list. Not modelled: the list's own
+ * order, folios, and that Linux's programs store into the frame itself; the copy out of the view
+ * stands for the driver that reads the frame.
+ */
+static vm_fault_t mkwrite_2025(struct fb_defio_vmas *vmas, struct page *page)
+{
+	scoped_guard (mutex, &vmas->info->defio->lock) {
+		set_bit(page->index, vmas->dirty);
+		lock_page(page);
+	}
+	fb_defio_kick(vmas->info);
+	return VM_FAULT_LOCKED;
 }
 
 static vm_fault_t fb_defio_mkwrite(struct vm_fault *vmf)
@@ -95,6 +121,8 @@ static vm_fault_t fb_defio_mkwrite(struct vm_fault *vmf)
 	struct fb_defio_vmas *vmas = vma_owner(vmf->vma);
 	struct page *page = vmf->page;
 
+	if (KSHIM_MUTANT(defio_linux_2025))
+		return mkwrite_2025(vmas, page);
 	lock_page(page);
 	if (page->mapping != &vmas->mapping) {
 		unlock_page(page);
@@ -155,10 +183,34 @@ static void harvest_page(struct fb_defio_vmas *vmas, pgoff_t index)
 	atomic64_inc(&vmas->pages_harvested);
 }
 
+/* The mutant's worker; its caller holds the mutex under which pages are entered. */
+static void harvest_2025(struct fb_defio_vmas *vmas)
+{
+	struct page **pages;
+
+	scoped_guard (mutex, &vmas->lock)
+		pages = vmas->pages;
+	for (unsigned long i = 0; i < vmas->nr_pages; i++) {
+		if (test_bit(i, vmas->dirty))
+			page_mkclean(pages[i]);
+	}
+	for (unsigned long i = 0; i < vmas->nr_pages; i++) {
+		if (test_bit(i, vmas->dirty))
+			fb_damage_absorb(vmas->info, i << PAGE_SHIFT, page_address(pages[i]),
+					 PAGE_SIZE);
+	}
+	for (unsigned long i = 0; i < vmas->nr_pages; i++)
+		clear_bit(i, vmas->dirty);
+}
+
 static bool fb_defio_vma_harvest(struct fb_defio_mapping *mapping)
 {
 	struct fb_defio_vmas *vmas = container_of(mapping, struct fb_defio_vmas, defio_mapping);
 
+	if (KSHIM_MUTANT(defio_linux_2025)) {
+		harvest_2025(vmas);
+		return false;
+	}
 	for (unsigned long base = 0; base < vmas->nr_pages; base += BITS_PER_LONG) {
 		unsigned long word = READ_ONCE(vmas->dirty[base / BITS_PER_LONG]);
 
@@ -169,22 +221,28 @@ static bool fb_defio_vma_harvest(struct fb_defio_mapping *mapping)
 	return false;
 }
 
-static void fb_defio_vma_zap(struct fb_defio_mapping *mapping)
+/* No page gets writable any more. Whoever is installing one has its lock. */
+static void forget_pages(struct fb_defio_vmas *vmas)
 {
-	struct fb_defio_vmas *vmas = container_of(mapping, struct fb_defio_vmas, defio_mapping);
-
 	struct page **pages;
 
-	scoped_guard (mutex, &vmas->lock) {
-		vmas->gone = true;
+	scoped_guard (mutex, &vmas->lock)
 		pages = vmas->pages;
-	}
-	/* Whoever is installing a page has its lock, and will be unmapped below. */
 	for (unsigned long index = 0; index < vmas->nr_pages; index++) {
 		lock_page(pages[index]);
 		pages[index]->mapping = nullptr;
 		unlock_page(pages[index]);
 	}
+}
+
+static void fb_defio_vma_zap(struct fb_defio_mapping *mapping)
+{
+	struct fb_defio_vmas *vmas = container_of(mapping, struct fb_defio_vmas, defio_mapping);
+
+	scoped_guard (mutex, &vmas->lock)
+		vmas->gone = true;
+	forget_pages(vmas);
+	/* What was installed before that. */
 	unmap_mapping_range(&vmas->mapping, 0, 0);
 }
 
@@ -254,8 +312,12 @@ static void fb_defio_vma_close(struct vm_area_struct *vma)
 	struct fb_defio_vmas *vmas = vma_owner(vma);
 
 	guard(mutex)(&vmas->map_lock);
-	if (--vmas->nr_vmas > 0)
+	if (--vmas->nr_vmas > 0) {
+		/* Mutant: Linux once cleaned up (2023) when the first of several was closed. */
+		if (KSHIM_MUTANT(defio_cleanup_at_first_close))
+			forget_pages(vmas);
 		return;
+	}
 	drop_view(vmas);
 }
 

@@ -19,10 +19,10 @@ defio_world *world_of(void *p)
 }
 
 explore_scenario scenario(const char *name, std::vector<explore_task> tasks,
-			  void (*check)(void *) = check_shown)
+			  void (*check)(void *) = check_shown, void *(*setup)() = defio_setup)
 {
 	return {.name = name,
-		.setup = defio_setup,
+		.setup = setup,
 		.tasks = std::move(tasks),
 		.check = check,
 		.teardown = defio_teardown};
@@ -32,66 +32,48 @@ explore_scenario scenario(const char *name, std::vector<explore_task> tasks,
  * A store, a pause until the moment at which the worker is due, and two more: to a page that is
  * writable, and to one that faults while a harvest may be on its way.
  */
-void draw(void *p)
+void draw(defio_world *w)
 {
-	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
-
-	store(w, 0, 0, 1);
+	program_store(&w->first, 0, 0, 1);
 	usleep_range(PERIOD_US / 8, PERIOD_US / 8);
-	store(w, 0, 1, 2);
-	store(w, 1, 0, 3);
+	program_store(&w->first, 0, 1, 2);
+	program_store(&w->first, 1, 0, 3);
 }
 
-void draw_once(void *p)
+void draw_once(defio_world *w)
 {
-	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
-
-	store(w, 1, 1, 4);
+	program_store(&w->first, 1, 1, 4);
 }
 
 /* Another thread of the program, on the same page. */
-void draw_once_too(void *p)
+void draw_once_too(defio_world *w)
 {
-	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
-
-	store(w, 1, 2, 5);
+	program_store(&w->first, 1, 2, 5);
 }
 
 /* With what its processor's TLB still has. */
-void draw_on_one_page(void *p)
+void draw_on_one_page(defio_world *w)
 {
-	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
-
-	store(w, 0, 0, 1);
+	program_store(&w->first, 0, 0, 1);
 	usleep_range(PERIOD_US / 8, PERIOD_US / 8);
-	store(w, 0, 1, 2);
-	store(w, 0, 2, 3);
+	program_store(&w->first, 0, 1, 2);
+	program_store(&w->first, 0, 2, 3);
 }
 
 /* fsync: what this thread stored before is in the frame and was handed to the driver. */
-void draw_and_sync(void *p)
+void draw_and_sync(defio_world *w)
 {
-	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
-
-	store(w, 1, 2, 5);
+	program_store(&w->first, 1, 2, 5);
 	explore_expect(!fb_fsync(w->info), "fsync failed");
 	explore_expect(shown_word(w, 1, 2) == 5, "fsync returned and %u is shown, not 5",
 		       shown_word(w, 1, 2));
 }
 
 /* The program draws its last image and ends. */
-void draw_and_exit(void *p)
+void draw_and_exit(defio_world *w)
 {
-	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
-
-	store(w, 1, 0, 6);
-	defio_exit_program(w);
+	program_store(&w->first, 1, 0, 6);
+	program_exit(&w->first);
 }
 
 /* The program's mapping is gone: what counts is what it stored. */
@@ -106,23 +88,70 @@ void check_last_image(void *p)
 }
 
 /* May come before the device goes, or after. */
-void draw_if_there(void *p)
+void draw_if_there(defio_world *w)
 {
-	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
-
-	if (!store_fails(w, 0, 0, 1))
+	if (!program_store_fails(&w->first, 0, 0, 1))
 		w->stored[0] = 1;
 }
 
-/* The device goes away under its users. */
-void unplug(void *p)
+/* Another program, on the same page. */
+void draw_beside(defio_world *w)
+{
+	program_store(&w->second, 1, 2, 5);
+}
+
+/* It only looks, while the first one draws. */
+void read_beside(defio_world *w)
+{
+	(void)program_load(&w->second, 1, 0);
+}
+
+void read_only(defio_world *w)
+{
+	(void)program_load(&w->first, 1, 0);
+}
+
+/* The other one ends: its opens and mappings are not all that there are. */
+void exit_beside(defio_world *w)
+{
+	program_exit(&w->second);
+}
+
+/* Reading makes no page dirty, starts no worker and calls no driver. */
+void check_nothing_happened(void *p)
 {
 	defio_world *w = world_of(p);
-	machine_scope bound(w->machine);
+	struct fb_defio_stats stats;
 
+	fb_defio_stats(w->info, &stats);
+	explore_expect(!stats.kicks && !w->refreshes,
+		       "a read made the page dirty: %llu kicks, %u refreshes",
+		       (unsigned long long)stats.kicks, w->refreshes);
+	check_shown(p);
+}
+
+/* Two programs: one store each. */
+void check_once(void *p)
+{
+	defio_world *w = world_of(p);
+	struct fb_defio_vma_stats stats;
+
+	fb_defio_vma_stats(w->info, &stats);
+	explore_expect(stats.pages_harvested <= stats.write_faults,
+		       "%llu pages were harvested for %llu faults",
+		       (unsigned long long)stats.pages_harvested,
+		       (unsigned long long)stats.write_faults);
+	check_shown(p);
+}
+
+/* The device goes away under its users. */
+void unplug(defio_world *w)
+{
 	unregister_framebuffer(w->info);
 	fb_deferred_io_cleanup(w->info);
+	/* Programs do not know, and go on. */
+	explore_expect(program_store_fails(&w->first, 0, 1, 9),
+		       "a store succeeds after the device is gone");
 }
 
 /*
@@ -138,7 +167,8 @@ void check_unplugged(void *p)
 		       frame_word(w, 0, 0), shown_word(w, 0, 0));
 	explore_expect(frame_word(w, 0, 0) <= w->stored[0], "a store that failed is shown");
 	machine_scope bound(w->machine);
-	explore_expect(store_fails(w, 0, 0, 9), "a store succeeds after the device is gone");
+	explore_expect(program_store_fails(&w->first, 0, 0, 9),
+		       "a store succeeds after the device is gone");
 }
 
 constexpr char SEED[] = "000 xenfb lets do_no_page race with xenfb_update_screen()";
@@ -150,35 +180,66 @@ races::race_subsystem races::defio_subsystem()
 	race_subsystem defio = {.name = "defio", .scenarios = {}, .mutants = {}};
 
 	defio.scenarios = {
-		{.scenario = scenario("defio", {{"program", draw}}),
+		{.scenario = scenario("defio", {{"program", in_machine<draw>}}),
 		 .checks = "every store is shown in the end",
 		 .seed = SEED,
 		 .bound = 2},
-		{.scenario = scenario("defio_one_page", {{"program", draw_on_one_page}}),
+		{.scenario =
+			 scenario("defio_one_page", {{"program", in_machine<draw_on_one_page>}}),
 		 .checks = "stores through what a TLB still has are shown, too",
 		 .seed = SEED,
 		 .bound = 2},
-		{.scenario = scenario("defio_two_threads",
-				      {{"program", draw_once}, {"thread 2", draw_once_too}}),
+		{.scenario =
+			 scenario("defio_two_threads", {{"program", in_machine<draw_once>},
+							{"thread 2", in_machine<draw_once_too>}}),
 		 .checks = "two threads of a program that fault on one page lose no store",
 		 .seed = SEED,
 		 .bound = 2},
-		{.scenario = scenario("defio_fsync", {{"syncer", draw_and_sync}}),
+		{.scenario = scenario("defio_fsync", {{"syncer", in_machine<draw_and_sync>}}),
 		 .checks = "fsync returns when the own stores are shown",
 		 .seed = nullptr,
 		 .bound = 2},
-		{.scenario = scenario("defio_fsync_beside",
-				      {{"program", draw_once}, {"syncer", draw_and_sync}}),
+		{.scenario =
+			 scenario("defio_fsync_beside", {{"program", in_machine<draw_once>},
+							 {"syncer", in_machine<draw_and_sync>}}),
 		 .checks = "fsync returns when the own stores are shown, whoever else draws",
 		 .seed = nullptr,
 		 .bound = 1},
-		{.scenario = scenario("defio_exit", {{"program", draw_and_exit}}, check_last_image),
+		{.scenario = scenario("defio_exit", {{"program", in_machine<draw_and_exit>}},
+				      check_last_image),
 		 .checks = "the last image of a program that ends is shown",
 		 .seed = nullptr,
 		 .bound = 2},
-		{.scenario =
-			 scenario("defio_unplug", {{"program", draw_if_there}, {"driver", unplug}},
-				  check_unplugged),
+		{.scenario = scenario("defio_read", {{"program", in_machine<read_only>}},
+				      check_nothing_happened),
+		 .checks = "reading makes no page dirty",
+		 .seed = SEED,
+		 .bound = 2},
+		{.scenario = scenario("defio_two_programs",
+				      {{"program", in_machine<draw_once>},
+				       {"program 2", in_machine<draw_beside>}},
+				      check_once, defio_setup_two_programs),
+		 .checks = "two programs that fault on one page: it is dirty once, nothing is lost",
+		 .seed = nullptr,
+		 .bound = 2},
+		{.scenario = scenario(
+			 "defio_reader_beside",
+			 {{"program", in_machine<draw>}, {"reader", in_machine<read_beside>}},
+			 check_once, defio_setup_two_programs),
+		 .checks = "a read fault by a second mapping leaves a dirty page dirty",
+		 .seed = nullptr,
+		 .bound = 1},
+		{.scenario = scenario("defio_first_close",
+				      {{"program", in_machine<draw_once>},
+				       {"program 2", in_machine<exit_beside>}},
+				      check_shown, defio_setup_two_programs),
+		 .checks = "one of two programs ends, the other draws on",
+		 .seed = nullptr,
+		 .bound = 2},
+		{.scenario = scenario(
+			 "defio_unplug",
+			 {{"program", in_machine<draw_if_there>}, {"driver", in_machine<unplug>}},
+			 check_unplugged),
 		 .checks = "the device goes away under a program that draws",
 		 .seed = nullptr,
 		 .bound = 2},
@@ -192,11 +253,37 @@ races::race_subsystem races::defio_subsystem()
 		 .bound = 2,
 		 .reason = "lost update"},
 		{.name = "defio_no_page_lock",
-		 .variant = "linux-2025",
+		 .variant = nullptr,
 		 .origin = "the worker protects a page without waiting for a fault in progress",
 		 .killer = "defio",
 		 .bound = 2,
 		 .reason = "lost update"},
+		{.name = "defio_linux_2025",
+		 .variant = "linux-2025",
+		 .origin =
+			 "a model of Linux since February 2025: pages are protected without their "
+			 "lock, which a fault in progress holds",
+		 .killer = "defio",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "defio_reads_dirty",
+		 .variant = nullptr,
+		 .origin = "the first xenfb's nopage counts every fault, also a read's (Tweedie)",
+		 .killer = "defio_read",
+		 .bound = 1,
+		 .reason = "a read made the page dirty"},
+		{.name = "defio_cleanup_at_first_close",
+		 .variant = nullptr,
+		 .origin = "Linux in 2023 cleaned up at the first close of several opens",
+		 .killer = "defio_first_close",
+		 .bound = 1,
+		 .reason = "faults and nobody resolves it"},
+		{.name = "defio_unplug_frees",
+		 .variant = nullptr,
+		 .origin = "Linux since 2.6.22 freed what faults of living mappings use",
+		 .killer = "defio_unplug",
+		 .bound = 1,
+		 .reason = "use after free"},
 		{.name = "defio_clear_before_protect",
 		 .variant = nullptr,
 		 .origin = "the worker reads a page first and protects it afterwards",

@@ -11,16 +11,10 @@
 #ifndef TESTS_RACES_DEFIO_WORLD_H
 #define TESTS_RACES_DEFIO_WORLD_H
 
-#include <kshim/explore.h>
-#include <kshim/machine.h>
+#include "program.h"
+
 #include <kshim/mmu.h>
-#include <kshim/user.h>
-#include <linux/fb.h>
-#include <linux/fs.h>
-#include <linux/mm.h>
-#include <linux/mman.h>
 #include <linux/mutex.h>
-#include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <video/damage.h>
 #include <video/fb_defio.h>
@@ -28,10 +22,7 @@
 namespace races
 {
 
-constexpr u32 WIDTH = 32, HEIGHT = 64, LINE = WIDTH * 4;
-constexpr size_t FRAME_BYTES = LINE * HEIGHT;
 constexpr unsigned long PERIOD_US = 1000;
-static_assert(FRAME_BYTES == 2 * PAGE_SIZE);
 
 struct defio_world {
 	struct pv_machine *machine;
@@ -39,11 +30,10 @@ struct defio_world {
 	struct fb_deferred_io defio;
 	struct mutex shown_lock;
 	char *shown;
+	u32 refreshes; /* calls of the driver */
 
-	struct file *file;
-	struct mm_struct *mm;
-	unsigned long screen; /* the program's address of the mapping */
-	u32 stored[2];        /* how far a task of the scenario got; for its check */
+	program first, second; /* the second one only where a scenario starts it */
+	u32 stored[2];         /* how far a task of the scenario got; for its check */
 };
 
 /* The driver: takes the rectangles and keeps these pixels. */
@@ -62,6 +52,7 @@ inline void defio_refresh(struct fb_info *info)
 			memcpy(w->shown + at, info->screen_buffer + at, rects[i].width * 4);
 		}
 	}
+	w->refreshes++;
 	explore_note("shown: %u rectangles", nr);
 }
 
@@ -103,51 +94,27 @@ inline void *defio_setup()
 	explore_expect(!fb_deferred_io_init(w->info), "fb_deferred_io_init");
 	explore_expect(!register_framebuffer(w->info), "register_framebuffer");
 
-	w->file = fb_open(w->info);
-	explore_expect(!IS_ERR(w->file), "fb_open");
-	w->mm = mm_alloc();
-	w->screen = vm_mmap(w->mm, w->file, FRAME_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
-	explore_expect(!IS_ERR_VALUE(w->screen), "vm_mmap: %ld", (long)w->screen);
+	program_start(&w->first, w->info);
 	return w;
 }
 
-inline void store(defio_world *w, unsigned int page, unsigned int word, u32 value)
+inline void *defio_setup_two_programs()
 {
-	kshim_user_store32(w->screen + page * PAGE_SIZE + word * 4, value);
-	explore_note("page %u word %u = %u", page, word, value);
-}
+	auto *w = static_cast<defio_world *>(defio_setup());
+	machine_scope bound(w->machine);
 
-/* A store that may fail. Return: true when it did. */
-inline bool store_fails(defio_world *w, unsigned int page, unsigned int word, u32 value)
-{
-	struct access {
-		unsigned long at;
-		u32 value;
-	} a = {w->screen + page * PAGE_SIZE + word * 4, value};
-
-	return !kshim_try(
-		[](void *arg) {
-			auto *a = static_cast<access *>(arg);
-
-			kshim_user_store32(a->at, a->value);
-		},
-		&a);
+	program_start(&w->second, w->info);
+	return w;
 }
 
 inline u32 frame_word(const defio_world *w, unsigned int page, unsigned int word)
 {
-	u32 value;
-
-	memcpy(&value, w->info->screen_buffer + page * PAGE_SIZE + word * 4, 4);
-	return value;
+	return word_at(w->info->screen_buffer, page, word);
 }
 
 inline u32 shown_word(const defio_world *w, unsigned int page, unsigned int word)
 {
-	u32 value;
-
-	memcpy(&value, w->shown + page * PAGE_SIZE + word * 4, 4);
-	return value;
+	return word_at(w->shown, page, word);
 }
 
 /* I1 of deferred I/O, for all the words that tasks may have stored to. */
@@ -160,8 +127,8 @@ inline void check_shown(void *p)
 		for (unsigned int word = 0; word < 4; word++) {
 			u32 stored = frame_word(w, page, word);
 
-			if (w->screen)
-				stored = kshim_user_load32(w->screen + page * PAGE_SIZE + word * 4);
+			if (w->first.screen)
+				stored = program_load(&w->first, page, word);
 			explore_expect(frame_word(w, page, word) == stored,
 				       "lost update: page %u word %u holds %u, the frame %u", page,
 				       word, stored, frame_word(w, page, word));
@@ -172,18 +139,7 @@ inline void check_shown(void *p)
 	}
 }
 
-/* The program ends, the device goes, then the machine. */
-inline void defio_exit_program(defio_world *w)
-{
-	if (w->mm)
-		mmput(w->mm);
-	w->mm = nullptr;
-	if (w->file)
-		fput(w->file);
-	w->file = nullptr;
-	w->screen = 0;
-}
-
+/* The programs end, the device goes, then the machine. */
 inline void defio_teardown(void *p)
 {
 	auto *w = static_cast<defio_world *>(p);
@@ -191,7 +147,8 @@ inline void defio_teardown(void *p)
 	{
 		machine_scope bound(w->machine);
 
-		defio_exit_program(w);
+		program_exit(&w->first);
+		program_exit(&w->second);
 		unregister_framebuffer(w->info);
 		fb_deferred_io_cleanup(w->info);
 		framebuffer_release(w->info);

@@ -94,7 +94,7 @@ void xenfb_back_put(struct xenfb_back *back)
 
 static irqreturn_t back_event(int irq, void *data)
 {
-	xenfb_back_drain(static_cast<struct xenfb_back *>(data));
+	xenfb_back_drain(static_cast<struct xenfb_back *>(data), irq);
 	return IRQ_HANDLED;
 }
 
@@ -108,7 +108,7 @@ static void disconnect(struct xenfb_back *back)
 	unbind_from_irqhandler(back->irq, back);
 	back->irq = -1;
 	/* What it has sent before it went is part of the last picture. */
-	xenfb_back_drain(back);
+	xenfb_back_drain(back, 0);
 	if (xenfb_back_lock_copy(back, &geometry))
 		xenfb_back_unlock_copy(back);
 	{
@@ -138,11 +138,16 @@ static int bind_irq(struct xenfb_back *back)
 							    (evtchn_port_t)port, back_event, 0,
 							    back->nodename, back);
 	if (irq < 0) {
-		xenbus_dev_fatal(dev, irq, "the front end's event channel %llu cannot be bound",
+		/*
+		 * Not fatal: it may have closed the channel a moment ago, to begin again; then it
+		 * says Initialised anew.
+		 */
+		xenbus_dev_error(dev, irq, "the front end's event channel %llu cannot be bound",
 				 (unsigned long long)port);
 		return irq;
 	}
-	back->irq = irq;
+	/* A step of its own, to the explorer: by now the first event may have come and gone. */
+	WRITE_ONCE(back->irq, irq);
 	return 0;
 }
 
@@ -172,6 +177,12 @@ static void connect_frontend(struct xenfb_back *back)
 	xenfb_back_set_layout(back, &m.layout);
 	err = bind_irq(back);
 	if (err)
+		goto disconnect;
+	/*
+	 * It may have begun again since its page was read; the new channel has the number of the
+	 * old one, so bind has not noticed. Its Initialised is still to come.
+	 */
+	if (!xenfb_back_page_is(&m))
 		goto disconnect;
 	err = xenbus_printf(XBT_NIL, dev->nodename, "request-update", "%d", 1);
 	if (err) {

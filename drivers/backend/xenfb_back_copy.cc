@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include <kshim/mmu.h>
+#include <kshim/mutant.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -66,7 +67,8 @@ static void take_stale(struct xenfb_back *back, struct copy_job *job)
 				fb_rect_entry_make(0, 0, back->layout.width, back->layout.height));
 	job->set.nr = back->stale.nr;
 	memcpy(job->set.entry, back->stale.entry, back->stale.nr * sizeof(job->set.entry[0]));
-	back->stale.nr = 0;
+	if (!KSHIM_MUTANT(xenfb_forgets_stale))
+		back->stale.nr = 0;
 }
 
 /* Unless the geometry changed meanwhile: then all is stale anyway. */
@@ -123,6 +125,9 @@ static void update_copy_locked(struct xenfb_back *back, struct copy_job *job)
 		xenfb_back_complain(back, "took away frames which it had published");
 	}
 	guard(spinlock)(&back->state_lock);
+	/* Mutant: what was told while pixels were read is forgotten with what was read (C1). */
+	if (KSHIM_MUTANT(xenfb_forgets_stale))
+		back->stale.nr = 0;
 	back->stats.copies++;
 	back->stats.bytes_copied += job->bytes;
 }

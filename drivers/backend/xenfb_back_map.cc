@@ -138,3 +138,15 @@ int xenfb_back_map(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 		xen_foreign_unmap(page);
 	return err;
 }
+
+bool xenfb_back_page_is(const struct xenfb_back_mapping *m)
+{
+	const struct xenfb_page *page = m->page;
+
+	return m->out_cons == READ_ONCE(page->out_cons) &&
+	       m->mem_length == READ_ONCE(page->mem_length) &&
+	       m->layout.width == (u32)READ_ONCE(page->width) &&
+	       m->layout.height == (u32)READ_ONCE(page->height) &&
+	       m->layout.stride == READ_ONCE(page->line_length) &&
+	       m->layout.depth == READ_ONCE(page->depth);
+}

@@ -13,6 +13,7 @@
  */
 #include <stdarg.h>
 
+#include <kshim/mutant.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
@@ -164,7 +165,45 @@ static void handle_event(struct xenfb_back *back, const union xenfb_out_event *e
 	}
 }
 
-void xenfb_back_drain(struct xenfb_back *back)
+/* The mutant's way with an UPDATE whose fields were checked in another copy of the event. */
+static void take_unchecked(struct xenfb_back *back, const struct xenfb_update *update,
+			   struct rect_batch *batch)
+{
+	const struct fb_rect rect = {(u32)update->x, (u32)update->y, (u32)update->width,
+				     (u32)update->height};
+
+	{
+		guard(spinlock)(&back->state_lock);
+		fb_rect_set_add(&back->stale,
+				fb_rect_entry_make(rect.x, rect.y, rect.x + rect.width,
+						   rect.y + rect.height));
+		back->stats.rects++;
+	}
+	batch->rects[batch->n++] = rect;
+}
+
+static bool on_screen(struct xenfb_back *back, const union xenfb_out_event *event)
+{
+	const struct xenfb_update *u = &event->update;
+
+	guard(spinlock)(&back->state_lock);
+	return event->type == XENFB_TYPE_UPDATE && u->x >= 0 && u->y >= 0 && u->width > 0 &&
+	       u->height > 0 && (u32)u->x + (u32)u->width <= back->layout.width &&
+	       (u32)u->y + (u32)u->height <= back->layout.height;
+}
+
+/*
+ * More events than the ring holds: the front end lies. Mutants: QEMU once believed it, and went
+ * around the ring four thousand million times; the cure refused 51, which is a full ring.
+ */
+static bool too_many(u32 n)
+{
+	if (KSHIM_MUTANT(xenfb_trusts_out_prod))
+		return false;
+	return KSHIM_MUTANT(xenfb_rejects_full_ring) ? n >= XENFB_OUT_LEN : n > XENFB_OUT_LEN;
+}
+
+void xenfb_back_drain(struct xenfb_back *back, int irq)
 {
 	struct xenfb_page *page = back->page;
 	const u32 first = back->out_cons;
@@ -176,20 +215,26 @@ void xenfb_back_drain(struct xenfb_back *back)
 	{
 		guard(spinlock)(&back->state_lock);
 		back->stats.notifications++;
-		if (n > XENFB_OUT_LEN)
+		if (too_many(n))
 			back->stats.bad_indexes++;
 		else
 			back->stats.events += n;
 	}
-	if (n > XENFB_OUT_LEN) {
+	if (too_many(n)) {
 		xenfb_back_complain(back,
 				    "claims %u events in a ring of %u (out_prod %u, out_cons %u)",
 				    n, XENFB_OUT_LEN, prod, first);
 		return;
 	}
 	for (u32 i = 0; i < n; i++) {
-		const struct xenfb_out_private event = xenfb_out_get(page, first + i);
+		struct xenfb_out_private event = xenfb_out_get(page, first + i);
 
+		/* Mutant: checked in one copy, used from another (CVE-2015-8550). */
+		if (KSHIM_MUTANT(xenfb_double_fetch) && on_screen(back, &event.event)) {
+			event = xenfb_out_get(page, first + i);
+			take_unchecked(back, &event.event.update, &batch);
+			continue;
+		}
 		handle_event(back, &event.event, &batch);
 	}
 	flush_to_sinks(back, &batch);
@@ -206,8 +251,14 @@ void xenfb_back_drain(struct xenfb_back *back)
 	 * we see the out_prod with which it found no room, and it gets an event.
 	 */
 	smp_mb();
-	if (n && !xenfb_out_room(READ_ONCE(page->out_prod), first))
-		notify_remote_via_irq(back->irq);
+	/* Mutant: a look at the out_prod of before: the ring became full meanwhile. */
+	u32 newest = KSHIM_MUTANT(xenfb_full_ring_unseen) ? prod : READ_ONCE(page->out_prod);
+
+	/* Mutant: what bind returns, before it has returned. */
+	if (KSHIM_MUTANT(xenfb_back_irq_late))
+		irq = READ_ONCE(back->irq);
+	if (n && irq && !xenfb_out_room(newest, first))
+		notify_remote_via_irq(irq);
 }
 
 static bool drained_or_gone(struct xenfb_back *back, u32 end, bool *connected)

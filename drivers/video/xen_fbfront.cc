@@ -16,6 +16,7 @@
  *     damage waits.
  */
 #include <kshim/machine.h>
+#include <kshim/mutant.h>
 #include <kshim/xen.h>
 #include <linux/err.h>
 #include <linux/errno.h>
@@ -79,6 +80,10 @@ static int connect_backend(struct xenfb_front *front)
 	err = xenbus_switch_state(front->dev, XenbusStateInitialised);
 	if (err)
 		goto unbind;
+	if (KSHIM_MUTANT(xenfb_irq_late)) {
+		guard(mutex)(&front->lock);
+		front->published = true;
+	}
 	return 0;
 unbind:
 	xenfb_front_unbind_irq(front);

@@ -11,6 +11,7 @@
  * I1: mem_length is at most what 123 directories describe, and whole frames are allocated for it.
  * I2: a geometry that does not fit into mem_length is never accepted, by either way in.
  */
+#include <kshim/mutant.h>
 #include <kshim/xen.h>
 #include <linux/err.h>
 #include <linux/errno.h>
@@ -65,7 +66,8 @@ static bool layout_acceptable(const struct xenfb_layout *l, u64 mem_length)
 static bool may_resize(struct xenfb_front *front)
 {
 	guard(mutex)(&front->lock);
-	return front->feature_resize;
+	/* Mutant: Linux's set_par does not ask. */
+	return front->feature_resize || KSHIM_MUTANT(xenfb_resize_unasked);
 }
 
 static int xenfb_check_var(struct fb_var_screeninfo *var, struct fb_info *info)

@@ -15,6 +15,7 @@
  *     feature-resize.
  * I4: out_cons is the back end's word: a number that makes no sense means "no room", nothing else.
  */
+#include <kshim/mutant.h>
 #include <kshim/xen.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
@@ -24,6 +25,8 @@
 #include "video/xen_fbfront_private.h"
 
 static u32 room_locked(struct xenfb_front *front) __must_hold(front->lock);
+static void put_locked(struct xenfb_front *front, const struct xenfb_out_private *event)
+	__must_hold(front->lock);
 static bool push_resize_locked(struct xenfb_front *front, const struct fb_geometry *g)
 	__must_hold(front->lock);
 static bool push_rects_locked(struct xenfb_front *front, u32 room) __must_hold(front->lock);
@@ -41,18 +44,62 @@ static u32 room_locked(struct xenfb_front *front)
 			       "it makes sense\n",
 			       front->nodename, cons, front->out_prod);
 	}
+	/*
+	 * Mutant: Linux asks only whether the ring is full; with any other number from the back end
+	 * it goes on, over events that nobody has consumed.
+	 */
+	if (KSHIM_MUTANT(xenfb_trusts_out_cons))
+		return front->out_prod - cons == XENFB_OUT_LEN ? 0 : XENFB_OUT_LEN;
+	/* Mutant: 51 at any index; but 0xffffffff and 0 are one slot (xenfb_ring.h). */
+	if (KSHIM_MUTANT(xenfb_ignores_wrap))
+		return front->out_prod - cons < XENFB_OUT_LEN
+			       ? XENFB_OUT_LEN - (front->out_prod - cons)
+			       : 0;
 	return xenfb_out_room(front->out_prod, cons);
+}
+
+/* The mutants' way: the lock is dropped, the index is that of the page. */
+static void put_unlocked(struct xenfb_front *front, const struct xenfb_out_private *event)
+	__must_hold(front->lock)
+{
+	u32 prod;
+
+	mutex_unlock(&front->lock);
+	prod = READ_ONCE(front->page->out_prod);
+	xenfb_out_put(front->page, prod, event);
+	xenfb_out_publish(front->page, prod + 1);
+	mutex_lock(&front->lock);
+	front->out_prod = READ_ONCE(front->page->out_prod);
+}
+
+static void put_locked(struct xenfb_front *front, const struct xenfb_out_private *event)
+{
+	/*
+	 * Mutants: xen-fbfront takes the rectangle under its lock, and writes it into the ring
+	 * without: two senders find the same out_prod, and one event is lost. A RESIZE is sent
+	 * under another lock, with the same result.
+	 */
+	if (event->event.type == XENFB_TYPE_UPDATE && KSHIM_MUTANT(xenfb_send_unlocked)) {
+		put_unlocked(front, event);
+		return;
+	}
+	if (event->event.type == XENFB_TYPE_RESIZE && KSHIM_MUTANT(xenfb_resize_unlocked)) {
+		put_unlocked(front, event);
+		return;
+	}
+	xenfb_out_put(front->page, front->out_prod++, event);
 }
 
 /* False: not to be told. */
 static bool push_resize_locked(struct xenfb_front *front, const struct fb_geometry *g)
 {
-	if (!front->feature_resize)
+	/* Mutant: Linux's set_par asks for a RESIZE whoever is at the other end. */
+	if (!front->feature_resize && !KSHIM_MUTANT(xenfb_resize_unasked))
 		return false;
 	struct xenfb_out_private event = xenfb_out_resize(g->width, g->height, g->line_length,
 							  g->bytes_per_pixel * 8, g->offset);
 
-	xenfb_out_put(front->page, front->out_prod++, &event);
+	put_locked(front, &event);
 	front->sent_generation = g->generation;
 	front->stats.resizes++;
 	return true;
@@ -75,7 +122,7 @@ static bool push_rects_locked(struct xenfb_front *front, u32 room)
 		struct xenfb_out_private event =
 			xenfb_out_update(rects[i].x, rects[i].y, rects[i].width, rects[i].height);
 
-		xenfb_out_put(front->page, front->out_prod++, &event);
+		put_locked(front, &event);
 		front->stats.updates++;
 	}
 	return n > 0;
@@ -162,28 +209,46 @@ static irqreturn_t xenfb_front_event(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-void xenfb_front_page_reset(struct xenfb_front *front)
+static void page_reset_locked(struct xenfb_front *front, const struct fb_geometry *g)
+	__must_hold(front->lock)
 {
 	struct xenfb_page *page = front->page;
-	struct fb_geometry g;
 
-	fb_damage_geometry(front->info, &g);
-	guard(mutex)(&front->lock);
 	WRITE_ONCE(page->in_cons, 0);
 	WRITE_ONCE(page->in_prod, 0);
 	WRITE_ONCE(page->out_cons, 0);
 	WRITE_ONCE(page->out_prod, 0);
-	WRITE_ONCE(page->width, (s32)g.width);
-	WRITE_ONCE(page->height, (s32)g.height);
-	WRITE_ONCE(page->line_length, g.line_length);
+	WRITE_ONCE(page->width, (s32)g->width);
+	WRITE_ONCE(page->height, (s32)g->height);
+	WRITE_ONCE(page->line_length, g->line_length);
 	WRITE_ONCE(page->mem_length, (u32)front->mem_length);
-	WRITE_ONCE(page->depth, (u8)(g.bytes_per_pixel * 8));
+	WRITE_ONCE(page->depth, (u8)(g->bytes_per_pixel * 8));
 	front->out_prod = 0;
 	/* The page has no field for an offset: with one, the first event must be a RESIZE. */
-	front->sent_generation = g.offset ? g.generation - 1 : g.generation;
+	front->sent_generation = g->offset ? g->generation - 1 : g->generation;
 	front->backlog = false;
 	front->feature_resize = false;
 	front->update_wanted = false;
+}
+
+/* The mutant's way. */
+static void page_reset_unlocked(struct xenfb_front *front,
+				const struct fb_geometry *g) __no_thread_safety_analysis
+{
+	page_reset_locked(front, g);
+}
+
+void xenfb_front_page_reset(struct xenfb_front *front)
+{
+	struct fb_geometry g;
+
+	fb_damage_geometry(front->info, &g);
+	if (KSHIM_MUTANT(xenfb_resume_under_sender)) {
+		page_reset_unlocked(front, &g);
+		return;
+	}
+	guard(mutex)(&front->lock);
+	page_reset_locked(front, &g);
 }
 
 int xenfb_front_bind_irq(struct xenfb_front *front)
@@ -203,7 +268,8 @@ int xenfb_front_bind_irq(struct xenfb_front *front)
 		return irq;
 	}
 	front->irq = irq;
-	front->published = true;
+	/* Mutant: xen-fbfront knows its irq only after the state says Initialised. */
+	front->published = !KSHIM_MUTANT(xenfb_irq_late);
 	return 0;
 }
 
@@ -215,7 +281,14 @@ void xenfb_front_unbind_irq(struct xenfb_front *front)
 		guard(mutex)(&front->lock);
 		irq = front->irq;
 		front->irq = -1;
-		front->connected = false;
+		/*
+		 * Mutants: xen-fbfront forgets the irq and lets its worker send on: events to
+		 * irq -1; and at a resume the indexes are zeroed under a sender.
+		 */
+		front->connected = front->connected && (KSHIM_MUTANT(xenfb_sends_when_gone) ||
+							KSHIM_MUTANT(xenfb_resume_under_sender));
+		if (KSHIM_MUTANT(xenfb_resume_under_sender))
+			front->irq = irq;
 		front->published = false;
 		front->backlog = false;
 		front->feature_resize = false;

@@ -263,6 +263,8 @@ void notify_remote_via_irq(int irq)
 	struct hypervisor *xen = current_xen();
 	struct xen_domain *domain = nullptr;
 
+	/* A dead irq is bad luck; this is a caller who does not know that he has none. */
+	WARN_ON_ONCE(irq <= 0);
 	{
 		guard(spinlock_irqsave)(&xen->evtchn_lock);
 		struct evtchn *e = irq_lookup(xen, irq);

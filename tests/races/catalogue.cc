@@ -3,5 +3,5 @@
 
 std::vector<races::race_subsystem> races::race_catalogue()
 {
-	return {core_subsystem(), defio_subsystem()};
+	return {core_subsystem(), defio_subsystem(), xenfb_subsystem()};
 }

@@ -71,6 +71,7 @@ void unbind_from_irqhandler(int irq, void *dev_id);
 bool evtchn_irq_connected(int irq);
 
 /*
- * Make the port of the other end pending. Any context. No-op for a dead irq or an unconnected one.
+ * Make the port of the other end pending. Any context. No-op for a dead irq or an unconnected one;
+ * a number that never was one (-1) is a warning.
  */
 void notify_remote_via_irq(int irq);

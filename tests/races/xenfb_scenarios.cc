@@ -301,12 +301,6 @@ race_subsystem races::xenfb_subsystem()
 		 .killer = "xenfb_restart",
 		 .bound = 2,
 		 .reason = "the machine warned"},
-		{.name = "xenfb_resume_under_sender",
-		 .variant = nullptr,
-		 .origin = "xen-fbfront's resume zeroes the indexes under a running sender",
-		 .killer = "xenfb_reset",
-		 .bound = 2,
-		 .reason = "lost update"},
 	};
 	for (const race_mutant &m : xenfb_peer_mutants())
 		xenfb.mutants.push_back(m);

@@ -227,11 +227,12 @@ TEST(pvshim_race, run_for_scripts_has_the_verdict_and_the_token)
 TEST(pvshim_race, kill_matrix_kills_every_mutant_of_core)
 {
 	const finished f = race({"kill-matrix", "core", "--bound", "1"});
+	const std::string all = std::to_string(races::core_subsystem().mutants.size());
 
 	EXPECT_EQ(f.code, HELD);
 	EXPECT_TRUE(has(f, "lock_forgets_sleepers"));
 	EXPECT_TRUE(has(f, " 1 mutex, at most 1 preemption"));
-	EXPECT_EQ(lines_of(f.output).back(), "5 of 5 mutants killed");
+	EXPECT_EQ(lines_of(f.output).back(), all + " of " + all + " mutants killed");
 }
 
 TEST(pvshim_race, kill_matrix_names_the_survivors)
@@ -240,7 +241,8 @@ TEST(pvshim_race, kill_matrix_names_the_survivors)
 
 	EXPECT_EQ(f.code, VIOLATED);
 	EXPECT_TRUE(has(f, "lock_forgets_sleepers survives\n"));
-	EXPECT_TRUE(has(f, "0 of 5 mutants killed\n"));
+	EXPECT_TRUE(has(f, "work_timer_blind survives\n"));
+	EXPECT_FALSE(has(f, "rcu_no_grace_period survives\n"));
 }
 
 TEST(pvshim_race, kill_matrix_for_scripts_has_a_cell_for_each_pair)
@@ -252,7 +254,8 @@ TEST(pvshim_race, kill_matrix_for_scripts_has_a_cell_for_each_pair)
 	EXPECT_EQ(f.code, VIOLATED);
 	EXPECT_EQ(json["cells"].size(), core.scenarios.size() * (core.mutants.size() + 1));
 	EXPECT_EQ(json["mutants"], core.mutants.size());
-	EXPECT_EQ(json["killed"], 0);
+	EXPECT_GT(json["killed"], 0);
+	EXPECT_LT(json["killed"], core.mutants.size());
 }
 
 /* script(1) gives it a terminal. */

@@ -105,9 +105,8 @@ TEST_P(real_mmu, every_mutant_of_the_catalogue_dies_in_the_same_schedule)
 		for (const race_mutant &m : subsystem.mutants) {
 			SCOPED_TRACE(m.name);
 			const explore_scenario &s = scenario_of(subsystem, m.killer);
-			explore_result soft = explore_run(s, {.bound = m.bound,
-							      .memory = m.memory,
-							      .mutants = {m.name}});
+			explore_result soft = explore_run(
+				s, {.bound = m.bound, .memory = m.memory, .mutants = {m.name}});
 
 			ASSERT_EQ(soft.verdict, explore_verdict::violated) << soft.summary;
 			for (int i = 0; i < REPLAYS; i++) {

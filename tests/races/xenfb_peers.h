@@ -2,7 +2,7 @@
 /*
  * xenfb_peers.h - one real end of a virtual framebuffer, the other one a puppet of the scenario
  *
- *	peer_front	the real back end; the scenario's tasks write into page and ring what they like
+ *	peer_front	the real back end; the scenario's tasks write into page and ring
  *	peer_back	the real front end; the same
  *
  * The real end's part of the oracle: nothing outside of the screen reaches a viewer, work is

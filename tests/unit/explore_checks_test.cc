@@ -78,6 +78,11 @@ TEST(explore_checks, hopeless_spin_names_thread_and_word)
 			"endless spin");
 }
 
+static void lock_and_go(void *p) __no_thread_safety_analysis
+{
+	spin_lock(&spins(p)->lock);
+}
+
 TEST(explore_checks, spin_for_a_lock_whose_holder_is_gone_is_hopeless)
 {
 	expect_violated(explore_run(spinning(
@@ -86,7 +91,7 @@ TEST(explore_checks, spin_for_a_lock_whose_holder_is_gone_is_hopeless)
 							    cpu_relax();
 						    spin_unlock(&spins(p)->lock);
 					    },
-					    [](void *p) { spin_lock(&spins(p)->lock); }),
+					    lock_and_go),
 				    bound(1)),
 			"endless spin: spinner waits for block 0+8");
 }

@@ -205,7 +205,7 @@ std::vector<program> known_programs()
 		  {{wake_one, 0}, {store, 1}, {store, 0}, {wake_all, 0}}}},
 		/* Time passes between the look and the wake, which then finds nobody. */
 		{{{{sleep_briefly, 0}}, {{look_at_clock, 0}, {wake_one, 0}}}},
-		/* A block that could have come before time passed, but would cost once more there. */
+		/* A block that could have come before time passed, for one more there. */
 		{{{{sleep_briefly, 0}}, {{add, 1}, {look_at_clock, 0}}, {{add, 1}, {add, 1}}}},
 	};
 }

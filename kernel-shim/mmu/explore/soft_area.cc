@@ -174,10 +174,7 @@ void mmu_page_freed(const struct page *page)
 	if (!mmu || !mmu->host)
 		return;
 	pfn = page_to_pfn(page);
-	for (struct list_head *pos = mmu->host->areas.next; pos != &mmu->host->areas;
-	     pos = pos->next) {
-		struct mmu_area *area = list_entry(pos, struct mmu_area, node);
-
+	for (struct mmu_area *area = mmu->host->areas; area; area = area->next) {
 		for (unsigned long i = 0; i < area->nr_pages; i++) {
 			if ((area->ptes[i] & SOFT_PRESENT) && area->ptes[i] >> PAGE_SHIFT == pfn)
 				kshim_violation("page %lu is freed while it is mapped at %#lx", pfn,
@@ -215,9 +212,20 @@ struct mmu_area *mmu_area_create(size_t bytes, enum mmu_delivery delivery,
 	area->start = mmu->host->next_addr;
 	mmu->host->next_addr += (nr_pages + 1) << PAGE_SHIFT;
 	real_area_create(area);
-	list_add(&area->node, &mmu->host->areas);
+	area->next = mmu->host->areas;
+	mmu->host->areas = area;
 	kshim_name_array(soft_word(area->start), sizeof(u64), nr_pages, "PTE");
 	return area;
+}
+
+/* No walk finds it from here on. */
+static void forget_area(struct mmu_area *area)
+{
+	struct mmu_area **link = &area->mmu->host->areas;
+
+	while (*link != area)
+		link = &(*link)->next;
+	*link = area->next;
 }
 
 void mmu_area_destroy(struct mmu_area *area)
@@ -225,7 +233,7 @@ void mmu_area_destroy(struct mmu_area *area)
 	u32 faults;
 
 	soft_point(area->start, area->nr_pages, KSHIM_RMW);
-	list_del(&area->node); /* no walk finds it from here on */
+	forget_area(area);
 	real_area_gone(area);
 	while ((faults = area->faults) != 0)
 		(void)kshim_wait(&area->faults, faults, KSHIM_FOREVER, "faults of an area");
@@ -266,7 +274,6 @@ int mmu_host_init(struct mmu *mmu)
 
 	if (!host)
 		return -ENOMEM;
-	INIT_LIST_HEAD(&host->areas);
 	host->next_addr = SOFT_FIRST_ADDR;
 	host->real = real_mmu_get(mmu);
 	mmu->host = host;
@@ -275,9 +282,7 @@ int mmu_host_init(struct mmu *mmu)
 
 void mmu_host_exit(struct mmu *mmu)
 {
-	while (!list_empty(&mmu->host->areas)) {
-		struct mmu_area *area = list_first_entry(&mmu->host->areas, struct mmu_area, node);
-
+	while (struct mmu_area *area = mmu->host->areas) {
 		WARN(true, "an area of %lu pages at %#lx was never destroyed\n", area->nr_pages,
 		     area->start);
 		mmu_area_destroy(area);

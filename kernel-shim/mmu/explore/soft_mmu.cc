@@ -59,10 +59,7 @@ void soft_flush(struct mmu_area *area, unsigned long first, unsigned long nr)
 
 struct mmu_area *soft_find_area(struct mmu_host *host, unsigned long addr)
 {
-	struct mmu_area *area;
-
-	for (struct list_head *pos = host->areas.next; pos != &host->areas; pos = pos->next) {
-		area = list_entry(pos, struct mmu_area, node);
+	for (struct mmu_area *area = host->areas; area; area = area->next) {
 		if ((addr - area->start) >> PAGE_SHIFT < area->nr_pages)
 			return area;
 	}
@@ -96,7 +93,8 @@ bool soft_look_up(struct soft_access *access)
 	if (!entry || (entry->pte & need) != need)
 		return false;
 	access->stale = !pte || ((*pte ^ entry->pte) & ~SOFT_FLAGS);
-	access->at = access->mmu->window + (entry->pte & ~SOFT_FLAGS) + offset_in_page(access->addr);
+	access->at =
+		access->mmu->window + (entry->pte & ~SOFT_FLAGS) + offset_in_page(access->addr);
 	return true;
 }
 

@@ -53,7 +53,7 @@ struct soft_tlb {
 };
 
 struct mmu_host {
-	struct list_head areas;
+	struct mmu_area *areas;  /* not a list_head: its functions have schedule points */
 	unsigned long next_addr; /* addresses are never used twice */
 	struct real_mmu *real;   /* null: programs run on the soft MMU alone */
 	struct soft_tlb tlbs[SOFT_CPUS_MAX];
@@ -65,7 +65,7 @@ struct mmu_area {
 	void *owner;
 	unsigned long start, nr_pages;
 	enum mmu_delivery delivery;
-	struct list_head node;
+	struct mmu_area *next;
 	struct real_area *real; /* what is at its addresses really; null as host->real */
 	u32 faults;             /* in flight; destroy sleeps on it */
 	u64 ptes[];             /* pfn << PAGE_SHIFT | SOFT_* */

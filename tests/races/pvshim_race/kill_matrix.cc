@@ -41,6 +41,7 @@ cell search_cell(const race_options &o, const race_scenario &scenario, const rac
 	options.bound = scenario.bound;
 	if (mutant) {
 		options.mutants = {mutant->name};
+		options.memory = mutant->memory;
 		if (name == mutant->killer)
 			options.bound = std::max(options.bound, mutant->bound);
 	}

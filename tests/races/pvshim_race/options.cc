@@ -21,13 +21,48 @@ static const std::map<std::string, explore_scheduler> schedulers = {
 	{"random", explore_scheduler::random},
 };
 
-static std::string names_of_schedulers()
+static const std::map<std::string, explore_memory> memories = {
+	{"sc", explore_memory::sc},
+	{"tso", explore_memory::tso},
+};
+
+static const std::map<std::string, explore_mmu> mmus = {
+	{"soft", explore_mmu::soft},
+	{"real", explore_mmu::real},
+	{"uffd", explore_mmu::uffd},
+	{"mprotect", explore_mmu::mprotect},
+};
+
+template <typename T>
+static std::string names_of(const std::map<std::string, T> &table)
 {
 	std::string names;
 
-	for (const auto &[name, scheduler] : schedulers)
+	for (const auto &[name, value] : table)
 		names += (names.empty() ? "" : ", ") + name;
 	return names;
+}
+
+/* What @option's word @name stands for. */
+template <typename T>
+static T look_up(const char *option, const std::map<std::string, T> &table, const std::string &name)
+{
+	if (!table.contains(name))
+		throw usage_error(std::string(option) + " '" + name + "' is none of " +
+				  names_of(table));
+	return table.at(name);
+}
+
+/* Options whose values are words, as given. */
+struct words {
+	std::string scheduler = "dfs", memory, mmu = "soft";
+};
+
+static void add_mmu(CLI::App *app, words *w)
+{
+	app->add_option("--mmu", w->mmu,
+			"soft, or the host's: real (userfaultfd), uffd, mprotect (soft)")
+		->type_name("NAME");
 }
 
 static void add_list(CLI::App *app, race_options *o)
@@ -37,7 +72,7 @@ static void add_list(CLI::App *app, race_options *o)
 	list->add_flag("--json", o->json, "for scripts");
 }
 
-static void add_run(CLI::App *app, race_options *o, std::string *scheduler, int *bound)
+static void add_run(CLI::App *app, race_options *o, words *w, int *bound)
 {
 	CLI::App *run = app->add_subcommand("run", "search one scenario, or all of them");
 	CLI::Option *name = run->add_option("NAME", o->name, "a scenario; see pvshim-race list");
@@ -52,7 +87,18 @@ static void add_run(CLI::App *app, race_options *o, std::string *scheduler, int 
 			"preemptions in a schedule; -1: any number (default: the scenario's own)")
 		->type_name("N")
 		->check(CLI::Range(-1, 1000));
-	run->add_option("--sched", *scheduler, names_of_schedulers() + " (dfs)")->type_name("NAME");
+	run->add_option("--sched", w->scheduler, names_of(schedulers) + " (dfs)")
+		->type_name("NAME");
+	run->add_option("--memory", w->memory,
+			"sc: one order of all accesses; tso: stores arrive late (what the mutant "
+			"needs, else sc)")
+		->type_name("MODEL");
+	run->add_option("--faults", o->faults,
+			"so many things may go wrong for no reason in a schedule: a trylock, an "
+			"allocation, a wake-up (0)")
+		->type_name("N")
+		->check(CLI::Range(0, 1000));
+	add_mmu(run, w);
 	run->add_option("--depth", o->pct_depth,
 			"of pct: finds bugs that need so many things in one order (3)")
 		->type_name("N")
@@ -70,7 +116,7 @@ static void add_run(CLI::App *app, race_options *o, std::string *scheduler, int 
 	run->add_flag("--json", o->json, "for scripts");
 }
 
-static void add_replay(CLI::App *app, race_options *o)
+static void add_replay(CLI::App *app, race_options *o, words *w)
 {
 	CLI::App *replay = app->add_subcommand("replay", "run the schedule of a token again");
 
@@ -78,6 +124,7 @@ static void add_replay(CLI::App *app, race_options *o)
 	replay->add_option("--times", o->times, "so often, and compare (1)")
 		->type_name("N")
 		->check(CLI::Range(1u, 1000000u));
+	add_mmu(replay, w);
 	replay->add_flag("--steps", o->steps, "the trace with every step, not only with functions");
 	replay->add_flag("--json", o->json, "for scripts");
 }
@@ -113,15 +160,15 @@ std::optional<race_options> parse_options(int argc, char **argv)
 	CLI::App app{"pvshim-race: the races of this tree, searched, shown and run again.",
 		     "pvshim-race"};
 	race_options o;
-	std::string scheduler = "dfs";
+	words w;
 	int bound = own_bound;
 
 	app.require_subcommand(1);
 	app.set_version_flag("-V,--version", PVSHIM_VERSION);
 	app.footer(footer);
 	add_list(&app, &o);
-	add_run(&app, &o, &scheduler, &bound);
-	add_replay(&app, &o);
+	add_run(&app, &o, &w, &bound);
+	add_replay(&app, &o, &w);
 	add_kill_matrix(&app, &o, &bound);
 	try {
 		app.parse(argc, argv);
@@ -134,10 +181,10 @@ std::optional<race_options> parse_options(int argc, char **argv)
 	o.command = command_of(app.get_subcommands().front()->get_name());
 	if (bound != own_bound)
 		o.bound = bound;
-	if (!schedulers.contains(scheduler))
-		throw usage_error("--sched '" + scheduler + "' is none of " +
-				  names_of_schedulers());
-	o.scheduler = schedulers.at(scheduler);
+	o.scheduler = look_up("--sched", schedulers, w.scheduler);
+	o.mmu = look_up("--mmu", mmus, w.mmu);
+	if (!w.memory.empty())
+		o.memory = look_up("--memory", memories, w.memory);
 	if (o.command == command::run && o.name.empty() && !o.all)
 		throw usage_error(
 			"run needs the name of a scenario, or --all; see pvshim-race list");

@@ -40,6 +40,9 @@ struct race_options {
 	unsigned int pct_depth = explore_options().pct_depth;
 	double seconds = 0;
 	u64 schedules = 0, seed = 1;
+	std::optional<explore_memory> memory; /* else what the mutant shows in */
+	int faults = 0;
+	explore_mmu mmu = explore_mmu::soft;
 	bool reduce = true;
 	bool steps = false; /* the trace: all of them */
 	unsigned int times = 1;

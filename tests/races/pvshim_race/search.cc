@@ -27,11 +27,13 @@ static explore_options options_for(const race_options &o, const race_scenario &s
 	options.max_schedules = o.schedules;
 	options.seconds = o.seconds;
 	options.reduce = o.reduce;
+	options.memory = o.memory.value_or(mutant ? mutant->memory : explore_memory::sc);
+	options.faults = o.faults;
+	options.mmu = o.mmu;
 	options.trace_steps = o.steps;
 	if (!mutant)
 		return options;
 	options.mutants = {mutant->name};
-	options.memory = mutant->memory;
 	if (!o.bound && scenario.scenario.name == mutant->killer)
 		options.bound = mutant->bound;
 	return options;
@@ -183,6 +185,7 @@ int replay_token(const race_options &o)
 
 	options.scheduler = explore_scheduler::replay;
 	options.token = o.name;
+	options.mmu = o.mmu;
 	options.trace_steps = o.steps;
 	for (unsigned int i = 0; i < o.times; i++) {
 		const explore_result r = explore_run(found.entry->scenario, options);

@@ -2,19 +2,22 @@
 /*
  * fuse_channel.h - the session with the kernel: mounted, served by several threads, taken down
  *
- * One thread at a time (the leader) waits for requests; when it has read one it hands the lead over
- * and serves what it read. So requests are received in a known order, which content.h needs: each
- * gets a ticket, one more than the one before, after it was read.
+ * One thread at a time (the leader) waits for requests. So requests are received in a known order,
+ * which content.h needs: each gets a ticket, one more than the one before, after it was read. A
+ * small request the leader serves itself; with a large one it hands the lead over, so that the next
+ * one is read while this one is served.
  *
- *      leader:  poll(fuse, stop) -> read -> ticket -> unlock ----> serve, answer -> lead again
+ *      leader:  read, or poll(fuse, stop) -> ticket -> small: serve, answer -> read again
+ *                                                   -> large: unlock -> serve, answer -> lead again
  *      others:  wait for the lead
  *
  * libfuse's own loop reads in all threads at once, starts and ends threads with the load, and can
  * only be ended by cancelling them; here the number of threads is fixed and a still mount wakes
  * nobody.
- * I1: handlers never wait for another request; with that, any number of threads >= 1 is enough, and
- *     harvests (which wait for requests) run in none of these threads.
- * Locks: lead_ (who may read; newest_ticket_ is written under it).
+ * I1: handlers never wait for another request; with that, any number of threads >= 1 is enough, a
+ *     handler may run with the lead held, and harvests (which wait for requests) run in none of
+ *     these threads.
+ * Locks: lead_ (who may read; newest_ticket_ is written under it), outside of all that handlers take.
  */
 #pragma once
 
@@ -81,6 +84,7 @@ public:
 
 private:
 	void serve();
+	bool lead(fuse_buf *buf);
 	bool receive(fuse_buf *buf);
 
 	const channel_config config_;

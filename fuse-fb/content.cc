@@ -172,51 +172,44 @@ int content::resize(std::size_t size)
 	return 0;
 }
 
-std::size_t content::absorb_look(std::uint64_t ticket, std::size_t offset, const void *src,
-				 std::size_t len)
+content::look content::begin_look()
 {
-	const auto *bytes = static_cast<const std::byte *>(src);
-	const std::size_t end = offset + len;
-	std::size_t changed = 0, stale = 0, looked = 0;
+	std::shared_lock lock(storage_lock_);
+	look l;
+
+	l.of_ = storage_.get();
+	l.pages_ = storage_->begin_look();
+	return l;
+}
+
+bool content::bring_in(look &look, std::uint64_t ticket, std::size_t offset, std::size_t len)
+{
+	std::size_t changed;
 	{
 		std::shared_lock lock(storage_lock_);
 
-		if (end > size_.load(std::memory_order_relaxed))
-			return 0;
+		if (offset + len > size_.load(std::memory_order_relaxed))
+			return false;
 		std::lock_guard hold(stripe(offset / page_bytes));
-		std::size_t run = offset; /* where the accepted run began */
-		const auto bring_in = [&](std::size_t stop) {
-			if (stop <= run)
-				return;
-			if (const std::size_t n =
-				    storage_->absorb(run, bytes + (run - offset), stop - run)) {
-				changed += n;
-				looked += page_round_up(stop - run) / page_bytes;
-			}
-		};
+		std::uint64_t &newest = page_ticket_[offset / page_bytes];
 
-		for (std::size_t pos = offset; pos < end; pos += page_bytes) {
-			std::uint64_t &newest = page_ticket_[pos / page_bytes];
-
-			if (newest > ticket) {
-				bring_in(pos);
-				run = pos + page_bytes;
-				stale++;
-			} else {
-				newest = ticket;
-			}
+		if (newest > ticket) {
+			counters_.stale_pages.fetch_add(1, std::memory_order_relaxed);
+			return true;
 		}
-		bring_in(end);
+		newest = ticket;
+		if (look.of_ == storage_.get())
+			changed = look.pages_->bring_in();
+		else
+			changed = storage_->absorb(offset, look.pages_->fetched(), len);
 	}
-	if (stale > 0)
-		counters_.stale_pages.fetch_add(stale, std::memory_order_relaxed);
-	if (changed > 0) {
-		counters_.looked_pages.fetch_add(looked, std::memory_order_relaxed);
-		counters_.changed_bytes.fetch_add(changed, std::memory_order_relaxed);
-		if (offset < header_watch_.load(std::memory_order_acquire))
-			header_changed_();
-	}
-	return looked + stale;
+	if (changed == 0)
+		return false;
+	counters_.looked_pages.fetch_add(1, std::memory_order_relaxed);
+	counters_.changed_bytes.fetch_add(changed, std::memory_order_relaxed);
+	if (offset < header_watch_.load(std::memory_order_acquire))
+		header_changed_();
+	return true;
 }
 
 const std::byte *content::peek() const

@@ -84,19 +84,33 @@ public:
 	/* truncate(2). Return: 0 or -EFBIG. A device keeps its size and says 0. */
 	int resize(std::size_t size);
 
+	/* One look at the file: all that it brings in makes one set of rectangles. */
+	class look
+	{
+	public:
+		/* Reads a page, with no lock held; see frame_sink.h. */
+		bool fetch(std::size_t offset, const void *src, std::size_t len)
+		{
+			return pages_->fetch(offset, src, len);
+		}
+
+	private:
+		friend class content;
+		frame_sink *of_ = nullptr;
+		std::unique_ptr<frame_sink::look> pages_;
+	};
+	/* A storage that is replaced meanwhile must outlive the look. */
+	look begin_look();
+
 	/**
-	 * absorb_look - bring in pages that a look has read and found different
-	 * @ticket: newest_ticket() from before the pages were read
-	 * @offset: of the first page; all of them are in one stripe
-	 * In one piece, because full motion is cheaper to bring in when the storage sees page after
-	 * page.
-	 * Return: how many pages differed. A page that a later request brought is left alone: then
+	 * bring_in - the page that @look has fetched and found different
+	 * @ticket: newest_ticket() from before the page was read
+	 * Return: true when it differed. A page that a later request brought is left alone: then
 	 * its newer stores are still marked dirty and arrive by themselves.
 	 */
-	std::size_t absorb_look(std::uint64_t ticket, std::size_t offset, const void *src,
-				std::size_t len);
+	bool bring_in(look &look, std::uint64_t ticket, std::size_t offset, std::size_t len);
 
-	/* For compares without a lock: valid as long as the storage is not replaced. */
+	/* To see without a lock: valid as long as the storage is not replaced. */
 	const std::byte *peek() const;
 
 	/**

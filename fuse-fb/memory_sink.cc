@@ -4,6 +4,7 @@
  */
 #include "memory_sink.h"
 
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -32,6 +33,37 @@ std::size_t memory_sink::absorb(std::size_t offset, const void *src, std::size_t
 		return 0;
 	std::memcpy(base_ + offset, src, len);
 	return len;
+}
+
+namespace
+{
+
+class memory_look : public frame_sink::look
+{
+public:
+	explicit memory_look(memory_sink &sink) : sink_(sink) {}
+
+	bool fetch(std::size_t offset, const void *src, std::size_t len) override
+	{
+		offset_ = offset;
+		len_ = len;
+		std::memcpy(page_.data(), src, len);
+		return std::memcmp(page_.data(), sink_.bytes() + offset, len) != 0;
+	}
+	const std::byte *fetched() const override { return page_.data(); }
+	std::size_t bring_in() override { return sink_.absorb(offset_, page_.data(), len_); }
+
+private:
+	memory_sink &sink_;
+	std::size_t offset_ = 0, len_ = 0;
+	std::array<std::byte, page_bytes> page_;
+};
+
+} // namespace
+
+std::unique_ptr<frame_sink::look> memory_sink::begin_look()
+{
+	return std::make_unique<memory_look>(*this);
 }
 
 void memory_sink::discard(std::size_t offset)

@@ -23,6 +23,7 @@ public:
 	memory_sink &operator=(const memory_sink &) = delete;
 
 	std::size_t absorb(std::size_t offset, const void *src, std::size_t len) override;
+	std::unique_ptr<look> begin_look() override;
 	const std::byte *bytes() const override { return base_; }
 	std::size_t capacity() const override { return capacity_; }
 

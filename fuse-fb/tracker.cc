@@ -5,16 +5,12 @@
 #include "tracker.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "message.h"
 
 namespace fuse_fb
 {
-
-/* A look reads this much of the mapping before it takes a lock: what fits into the second cache. */
-static constexpr std::size_t look_chunk = 16 * page_bytes;
 
 /* How often an invalidation is repeated because a write(2) was under way. */
 static constexpr int invalidate_tries = 8;
@@ -27,7 +23,7 @@ static std::size_t index(track_state s)
 tracker::tracker(content &bytes, tracked_file &file, std::function<std::uint64_t()> newest_ticket,
 		 track_tunables tunables, track_mutant_switch *mutant)
 	: bytes_(bytes), file_(file), newest_ticket_(std::move(newest_ticket)), mutant_(mutant),
-	  policy_(tunables), bounce_(look_chunk)
+	  policy_(tunables)
 {
 	bytes_.set_mutant(mutant);
 }
@@ -86,53 +82,37 @@ std::size_t tracker::pull(std::size_t size)
 }
 
 /*
- * Compares the mapping with the storage. The mapping is read with no lock held: a page which is not
- * there becomes a READ that the request threads answer. What differs is copied to a small buffer
- * (it stays in the cache) and brought in from there.
+ * Compares the mapping with the storage, page by page. The mapping is read with no lock held: a page
+ * which is not there becomes a READ that the request threads answer.
  * Return: pages that differed.
  */
 std::size_t tracker::look(std::size_t size)
 {
-	const std::byte *now = bytes_.peek();
 	std::size_t changed = 0;
 
 	looks_.fetch_add(1, std::memory_order_relaxed);
 	if (mutated(mutant_, track_mutant::dense_look_forgotten))
 		return size / page_bytes; /* stay in DENSE */
-	for (std::size_t pos = 0; pos < size; pos += look_chunk) {
-		const std::size_t stop = std::min(pos + look_chunk, size);
+	content::look look = bytes_.begin_look();
+	for (std::size_t pos = 0; pos < size; pos += page_bytes) {
+		struct {
+			content::look &look;
+			const std::byte *src;
+			std::size_t pos, len;
+			bool differs;
+		} page{look, view_ + pos, pos, std::min(page_bytes, size - pos), false};
 		const std::uint64_t ticket = newest_ticket_();
-		std::uint32_t differs = 0; /* a bit for each page of the chunk */
 
-		const bool whole = file_.guarded([&] {
-			for (std::size_t p = pos; p < stop; p += page_bytes) {
-				const std::size_t n = std::min(page_bytes, stop - p);
-
-				if (std::memcmp(now + p, view_ + p, n) == 0)
-					continue;
-				std::memcpy(bounce_.data() + (p - pos), view_ + p, n);
-				differs |= 1u << ((p - pos) / page_bytes);
-			}
-		});
-		/* Runs of pages that differ. */
-		for (std::size_t p = pos; p < stop;) {
-			const std::uint32_t rest = differs >> ((p - pos) / page_bytes);
-
-			if (rest == 0)
-				break;
-			const std::size_t from = p + std::countr_zero(rest) * page_bytes;
-			const std::size_t pages =
-				std::countr_one(differs >> ((from - pos) / page_bytes));
-
-			p = from + pages * page_bytes;
-			changed += bytes_.absorb_look(ticket, from, bounce_.data() + (from - pos),
-						      std::min(p, stop) - from);
-		}
-		if (!whole) {
+		/* One reference fits into a std::function: no memory is allocated for each page. */
+		if (!file_.guarded([&page] {
+			    page.differs = page.look.fetch(page.pos, page.src, page.len);
+		    })) {
 			complain("look at the file", -EFAULT);
 			can_look_ = false;
 			break;
 		}
+		if (page.differs && bytes_.bring_in(look, ticket, pos, page.len))
+			changed++;
 	}
 	return changed;
 }

@@ -20,7 +20,6 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <vector>
 
 #include "content.h"
 #include "track_mutant.h"
@@ -86,12 +85,11 @@ private:
 	track_mutant_switch *const mutant_;
 
 	mutable std::mutex harvest_lock_;
-	track_policy policy_; /* protected by harvest_lock_, like the next five */
+	track_policy policy_; /* protected by harvest_lock_, like the next four */
 	track_state wanted_ = track_state::idle;
 	const std::byte *view_ = nullptr;
 	std::size_t view_size_ = 0;
 	bool can_look_ = true;
-	std::vector<std::byte> bounce_;
 	std::atomic<track_state> state_{track_state::idle}; /* written under harvest_lock_ */
 
 	std::mutex kick_lock_;

@@ -11,11 +11,33 @@
 #include <backend/xenfb_back.h>
 #include <linux/fb.h>
 #include <video/damage.h>
+#include <video/damage_absorb.h>
 #include <video/fb_defio.h>
 #include <video/xen_fbfront.h>
 
 namespace fuse_fb
 {
+
+class xenfb_look : public frame_sink::look
+{
+public:
+	explicit xenfb_look(fb_info *info) { fb_absorb_begin(&absorber_, info); }
+	~xenfb_look() override { fb_absorb_end(&absorber_); }
+
+	bool fetch(std::size_t offset, const void *src, std::size_t len) override
+	{
+		return fb_absorb_fetch(&absorber_, offset, src, len);
+	}
+	const std::byte *fetched() const override
+	{
+		/* Pages begin where the frame's begin. */
+		return reinterpret_cast<const std::byte *>(absorber_.page);
+	}
+	std::size_t bring_in() override { return fb_absorb_page(&absorber_); }
+
+private:
+	fb_absorber absorber_;
+};
 
 /* Holds the fb_info: the frame's memory outlives the device for as long as somebody reads it. */
 class xenfb_frame : public frame_sink
@@ -28,6 +50,7 @@ public:
 	{
 		return fb_damage_absorb(info_, offset, src, len);
 	}
+	std::unique_ptr<look> begin_look() override { return std::make_unique<xenfb_look>(info_); }
 	const std::byte *bytes() const override
 	{
 		return reinterpret_cast<const std::byte *>(info_->screen_buffer);

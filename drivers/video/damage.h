@@ -57,6 +57,7 @@ struct fb_damage_stats {
  * @src: the bytes, alignment of any kind; must not overlap the frame
  * @len: bytes; what would go beyond screen_size is ignored
  *
+ * @src may change meanwhile. To read it with no lock held, or where it may fault: damage_absorb.h.
  * Bytes outside of visible pixels (header, padding) are copied and make no rectangle. Does not kick
  * deferred I/O: a caller outside of a harvest calls fb_defio_kick() when the result is not 0.
  * Context: any thread that may sleep; parallel callers welcome. Takes the stripe locks and the
@@ -64,14 +65,6 @@ struct fb_damage_stats {
  * Return: bytes copied, i.e. the bytes of spans which differed; 0 when the frame had these bytes.
  */
 size_t fb_damage_absorb(struct fb_info *info, size_t offset, const void *src, size_t len);
-
-/**
- * fb_damage_absorb_fragile - the same from a mapping which may raise SIGBUS (a file of others)
- * Return: bytes copied, or -EFAULT when a page of @src could not be read: what came before it is
- * in the frame and in the rectangles. Wraps itself in kshim_try(); the caller does not.
- */
-[[nodiscard]] ssize_t fb_damage_absorb_fragile(struct fb_info *info, size_t offset, const void *src,
-					       size_t len);
 
 /* Mark pixels which the kernel drew itself. Clipped to the screen. Any context, also interrupts. */
 void fb_damage_add(struct fb_info *info, struct fb_rect rect);

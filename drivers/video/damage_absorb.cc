@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * damage_absorb.cc - bytes into the frame, rectangles out (see damage.h for the contract)
+ * damage_absorb.cc - bytes into the frame, rectangles out (contract: damage.h, damage_absorb.h)
  *
- *   absorb: stripe by stripe of 64 KiB, under the stripe's mutex
- *             page by page: one bit per 64-byte block that differs        (damage_scan)
- *               run of such blocks: keep the old bytes, copy, and then compare old and new:
+ *   absorb: page by page
+ *             fetch, no lock: into a buffer, compared with the frame on the way
+ *             under the stripe's mutex: one bit per 64-byte block that differs    (damage_scan)
+ *               run of such blocks, before it is copied:
  *                 pieces of lines -> first and last byte that differ, a span
- *           spans that lie below each other -> open rectangles            (struct absorber)
+ *           spans that lie below each other -> open rectangles
  *           a rectangle that did not grow for some lines -> closed
- *           at the end, or when there are many: into the set              (damage_rects)
+ *           at the end, or when there are many: into the set                      (damage_rects)
  *
- * A page that follows one which differed nearly everywhere is compared and copied in one go. So
- * full motion costs what copying costs, and a still screen what comparing costs.
+ * The source may change while we look (it is somebody's mapping). Therefore only the buffer is
+ * compared and copied: a byte which enters the frame outside of a span would be equal the next
+ * time, and never shown. A byte which changes after we read it was noticed by its writer's fault,
+ * or will be seen by the next look.
  *
- * The source may change while we look (it is somebody's mapping). Therefore spans are found by
- * comparing what the frame was with what it is, and not with the source: a byte which enters the
- * frame outside of a span would be equal the next time, and never shown. A byte which changes
- * after we read it was noticed by its writer's fault, or will be seen by the next look.
+ * Without the lock the fetch may see a frame that somebody else is just changing. A difference is
+ * looked for again under the lock. A page without any was equal to the frame block by block, each
+ * at its moment; who changed a block later comes after this absorb, as if he had waited for it.
+ *
+ * Full motion costs what copying costs, and a still screen what comparing costs: the buffer and one
+ * page of the frame fit into the first-level cache, so that the memory of source and frame is
+ * passed once, and the second look at the page is nearly free.
  *
  * Locks: stripe mutex -> damage->lock (spinlock: set, geometry, statistics).
  * KSHIM: Linux's deferred I/O has no content to compare with and reports whole rows of dirty pages.
  */
+#include "video/damage_absorb.h"
 #include "video/damage_private.h"
-#include "video/damage_scan.h"
 
-#include <kshim/fault.h>
-#include <linux/compiler.h>
-#include <linux/err.h>
 #include <linux/fb.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
@@ -37,41 +40,13 @@
  */
 constexpr int MAX_RUNS = 16;
 
-/* Rectangles that grow while lines go by, and how many lines one is kept open without growing. */
-constexpr unsigned int MAX_OPEN = 32;
+/* How many lines an open rectangle is kept without growing. */
 constexpr u32 OPEN_LINES = 4;
-
-/* At least this many of a page's 64 blocks differ: the next page probably differs wholly, too. */
-constexpr int DENSE_BLOCKS = 56;
 
 namespace
 {
 
-/*
- * One call of absorb. On the caller's stack; survives a fault of the source (see absorb_fragile).
- */
-struct absorber {
-	struct fb_info *info;
-	struct fb_geometry geometry;
-	char *frame;
-	const char *src; /* of frame offset start */
-	size_t start;
-	size_t end;
-	struct mutex *held; /* the stripe's, while held */
-	size_t page_start;  /* the page being copied ... */
-	size_t page_end;    /* ... or both 0 */
-	size_t compared;
-	size_t changed;
-	u64 rects;
-	bool coarse; /* too many rectangles so far */
-	bool dense;  /* the page before differed nearly everywhere */
-	unsigned int nr_open;
-	unsigned int nr_closed;
-	struct fb_rect_entry open[MAX_OPEN];
-	struct fb_rect_entry closed[FB_DAMAGE_MAX];
-};
-
-void flush_rects(struct absorber *a)
+void flush_rects(struct fb_absorber *a)
 {
 	struct fb_damage *damage = a->info->damage;
 
@@ -99,13 +74,13 @@ void flush_rects(struct absorber *a)
 	a->nr_open = a->nr_closed = 0;
 }
 
-void remove_open(struct absorber *a, unsigned int index)
+void remove_open(struct fb_absorber *a, unsigned int index)
 {
 	a->nr_open--;
 	memmove(&a->open[index], &a->open[index + 1], (a->nr_open - index) * sizeof(a->open[0]));
 }
 
-void close_rect(struct absorber *a, unsigned int index)
+void close_rect(struct fb_absorber *a, unsigned int index)
 {
 	if (a->nr_closed == FB_DAMAGE_MAX) {
 		flush_rects(a); /* this one, too */
@@ -118,7 +93,7 @@ void close_rect(struct absorber *a, unsigned int index)
 }
 
 /* Pixels [x0, x1) of line y changed. */
-void add_span(struct absorber *a, u32 x0, u32 x1, u32 y)
+void add_span(struct fb_absorber *a, u32 x0, u32 x1, u32 y)
 {
 	struct fb_rect_entry span = fb_rect_entry_make(x0, y, x1, y + 1);
 
@@ -134,19 +109,26 @@ void add_span(struct absorber *a, u32 x0, u32 x1, u32 y)
 			i = min(i, a->nr_open);
 		}
 	}
-	if (a->nr_open == MAX_OPEN)
+	if (a->nr_open == FB_ABSORB_OPEN)
 		close_rect(a, 0);
 	a->open[a->nr_open] = span;
 	a->nr_open++;
 }
 
+/* What is to become the frame's bytes from @offset on. */
+const char *fetched(const struct fb_absorber *a, size_t offset)
+{
+	return a->page + offset % FB_SCAN_MAX;
+}
+
 /*
- * Bytes [from, to) of the frame, in one page, were overwritten; @old is what was there. Cut them
- * where lines begin and end, and report what is visible and differs.
+ * Bytes [from, to) of the frame will be overwritten. Cut them where lines begin and end, and report
+ * what is visible and differs.
  */
-void report_run(struct absorber *a, size_t from, size_t to, const char *old)
+void report_run(struct fb_absorber *a, size_t from, size_t to)
 {
 	const struct fb_geometry *g = &a->geometry;
+	const char *frame = a->info->screen_buffer;
 	size_t visible = (size_t)g->width * g->bytes_per_pixel;
 	size_t screen_end = g->offset + (size_t)g->height * g->line_length;
 
@@ -164,150 +146,148 @@ void report_run(struct absorber *a, size_t from, size_t to, const char *old)
 			shown = x < visible;
 			piece_end = min(to, from + (shown ? visible : g->line_length) - x);
 		}
-		first = fb_scan_first(old, a->frame + from, piece_end - from);
-		last = fb_scan_last(old, a->frame + from, piece_end - from);
+		first = fb_scan_first(frame + from, fetched(a, from), piece_end - from);
+		last = fb_scan_last(frame + from, fetched(a, from), piece_end - from);
 		if (first < last) {
 			a->changed += last - first;
 			if (shown)
 				add_span(a, (u32)((x + first) / g->bytes_per_pixel),
 					 (u32)((x + last - 1) / g->bytes_per_pixel + 1), (u32)line);
 		}
-		old += piece_end - from;
 		from = piece_end;
 	}
 }
 
-/* Bytes [from, to) differ in every block: copy and report them. */
-void copy_run(struct absorber *a, size_t from, size_t to)
-{
-	char old[FB_SCAN_MAX];
+/*
+ * The whole blocks of a range, which are aligned like the frame, and the parts of blocks before and
+ * after them.
+ */
+struct block_range {
+	size_t head_end;    /* == from when there is no head */
+	size_t tail_begin;  /* == to when there is no tail */
+	unsigned int first; /* number of the first whole block in its page */
+	unsigned int nr;    /* whole blocks */
+};
 
-	memcpy(old, a->frame + from, to - from);
-	memcpy(a->frame + from, a->src + (from - a->start), to - from);
-	report_run(a, from, to, old);
+struct block_range split_blocks(size_t from, size_t to)
+{
+	struct block_range r;
+
+	r.head_end = min((from + FB_SCAN_BLOCK - 1) & ~(FB_SCAN_BLOCK - 1), to);
+	r.tail_begin = max(to & ~(FB_SCAN_BLOCK - 1), r.head_end);
+	r.first = (unsigned int)(r.head_end % FB_SCAN_MAX / FB_SCAN_BLOCK);
+	r.nr = (unsigned int)((r.tail_begin - r.head_end) / FB_SCAN_BLOCK);
+	return r;
 }
 
-/*
- * The blocks of a page are aligned like the frame; the first and the last may be cut by @from and
- * @to.
- */
-u64 page_mask(struct absorber *a, size_t from, size_t to)
+/* The bits of the two parts of blocks. */
+u64 edges_mask(const struct fb_absorber *a, const struct block_range *r)
 {
-	size_t base = from & ~(FB_SCAN_BLOCK - 1);
-	size_t pos = from, tail;
-	unsigned int nr, first;
+	const char *frame = a->info->screen_buffer;
 	u64 mask = 0;
 
-	if (from != base) {
-		pos = min(base + FB_SCAN_BLOCK, to);
-		mask = memcmp(a->frame + from, a->src + (from - a->start), pos - from) != 0;
-	}
-	nr = (unsigned int)((to - pos) / FB_SCAN_BLOCK);
-	first = (unsigned int)((pos - base) / FB_SCAN_BLOCK);
-	tail = (to - pos) % FB_SCAN_BLOCK;
-	if (tail && memcmp(a->frame + to - tail, a->src + (to - tail - a->start), tail) != 0)
-		mask |= 1ull << (first + nr);
-	if (nr)
-		mask |= fb_scan_blocks(a->frame + pos, a->src + (pos - a->start), nr) << first;
+	if (r->head_end > a->from &&
+	    memcmp(frame + a->from, fetched(a, a->from), r->head_end - a->from) != 0)
+		mask |= 1ull << (a->from % FB_SCAN_MAX / FB_SCAN_BLOCK);
+	if (r->tail_begin < a->to &&
+	    memcmp(frame + r->tail_begin, fetched(a, r->tail_begin), a->to - r->tail_begin) != 0)
+		mask |= 1ull << (r->tail_begin % FB_SCAN_MAX / FB_SCAN_BLOCK);
 	return mask;
 }
 
-/* Calls @run(from, to) for the runs of blocks in @mask. */
-template <typename Run>
-void for_each_run(const struct absorber *a, u64 mask, size_t from, size_t to, Run run)
+/* A bit for each block of the page in which frame and buffer differ. */
+u64 page_mask(const struct fb_absorber *a)
 {
-	size_t base = from & ~(FB_SCAN_BLOCK - 1);
+	const struct block_range r = split_blocks(a->from, a->to);
+	u64 mask = edges_mask(a, &r);
+
+	if (r.nr)
+		mask |= fb_scan_blocks(a->info->screen_buffer + r.head_end, fetched(a, r.head_end),
+				       r.nr)
+			<< r.first;
+	return mask;
+}
+
+/* Reports and copies each run of blocks in @mask. */
+void copy_runs(struct fb_absorber *a, u64 mask)
+{
+	size_t base = a->from & ~(FB_SCAN_MAX - 1);
 	u64 starts = mask & ~(mask << 1);
-	bool many = a->coarse || __builtin_popcountll(starts) > MAX_RUNS;
+	bool many =
+		a->coarse || ((starts & (starts - 1)) && __builtin_popcountll(starts) > MAX_RUNS);
 
 	while (mask) {
 		unsigned int low = (unsigned int)__builtin_ctzll(mask);
 		u64 gaps = ~mask & (~0ull << low);
 		unsigned int high = gaps ? (unsigned int)__builtin_ctzll(gaps) : 64;
+		size_t from, to;
 
 		if (many)
 			high = 64 - (unsigned int)__builtin_clzll(mask);
-		run(max(from, base + low * FB_SCAN_BLOCK), min(to, base + high * FB_SCAN_BLOCK));
+		from = max(a->from, base + low * FB_SCAN_BLOCK);
+		to = min(a->to, base + high * FB_SCAN_BLOCK);
+		report_run(a, from, to);
+		memcpy(a->info->screen_buffer + from, fetched(a, from), to - from);
 		mask = high < 64 ? mask & (~0ull << high) : 0;
 	}
 }
 
-/* One page of the frame or a part of it. */
-void absorb_page(struct absorber *a, size_t from, size_t to)
+} // namespace
+
+void fb_absorb_begin(struct fb_absorber *a, struct fb_info *info)
 {
-	u64 mask;
-
-	if (a->dense && from % FB_SCAN_BLOCK == 0 && to % FB_SCAN_BLOCK == 0) {
-		char old[FB_SCAN_MAX];
-
-		mask = fb_scan_exchange(a->frame + from, a->src + (from - a->start), old,
-					(unsigned int)((to - from) / FB_SCAN_BLOCK));
-		for_each_run(a, mask, from, to, [&](size_t run_from, size_t run_to) {
-			report_run(a, run_from, run_to, old + (run_from - from));
-		});
-	} else {
-		mask = page_mask(a, from, to);
-		for_each_run(a, mask, from, to, [&](size_t run_from, size_t run_to) {
-			copy_run(a, run_from, run_to);
-		});
-	}
-	a->dense = __builtin_popcountll(mask) >= DENSE_BLOCKS;
-}
-
-void absorb_all(void *arg)
-{
-	struct absorber *a = (struct absorber *)arg;
-	struct fb_damage *damage = a->info->damage;
-	size_t pos = a->start;
-
-	while (pos < a->end) {
-		size_t stripe = pos / fb_stripes::BYTES;
-		size_t stripe_end = min(a->end, (stripe + 1) * fb_stripes::BYTES);
-
-		mutex_lock(&damage->stripes[stripe % fb_stripes::NR].lock);
-		a->held = &damage->stripes[stripe % fb_stripes::NR].lock;
-		while (pos < stripe_end) {
-			size_t page_end = min(stripe_end, (pos / FB_SCAN_MAX + 1) * FB_SCAN_MAX);
-
-			a->page_start = pos;
-			a->page_end = page_end;
-			/* A fault leaves this function anywhere: until here all is in memory. */
-			barrier();
-			/* One step to the explorer, against stores of any program. */
-			kshim_point(KSHIM_LOAD, nullptr, 0);
-			absorb_page(a, pos, page_end);
-			a->compared += page_end - pos;
-			pos = page_end;
-		}
-		a->page_end = 0;
-		barrier();
-		a->held = nullptr;
-		mutex_unlock(&damage->stripes[stripe % fb_stripes::NR].lock);
-	}
-}
-
-bool absorb_begin(struct absorber *a, struct fb_info *info, size_t offset, const void *src,
-		  size_t len)
-{
-	size_t size = info->screen_size;
-
-	if (offset >= size || len == 0)
-		return false;
 	a->info = info;
-	a->frame = info->screen_buffer;
-	a->src = (const char *)src;
-	a->start = offset;
-	a->end = offset + min(len, size - offset);
-	a->held = nullptr;
-	a->page_start = a->page_end = 0;
+	a->from = a->to = 0;
 	a->compared = a->changed = 0;
 	a->nr_open = a->nr_closed = 0;
-	a->dense = a->coarse = false;
+	a->coarse = false;
 	fb_damage_geometry(info, &a->geometry);
-	return true;
 }
 
-void absorb_end(struct absorber *a)
+static u32 *stripe_version(struct fb_info *info, size_t offset)
+{
+	return &info->damage->stripes[offset / fb_stripes::BYTES % fb_stripes::NR].version;
+}
+
+bool fb_absorb_fetch(struct fb_absorber *a, size_t offset, const void *src, size_t len)
+{
+	const struct block_range r = split_blocks(offset, offset + len);
+	const char *bytes = (const char *)src;
+	char *page = a->page + offset % FB_SCAN_MAX;
+	size_t head = r.head_end - offset, tail = r.tail_begin - offset;
+
+	/*
+	 * Pairs with the release in fb_absorb_page(). To the explorer it and the reading of @src
+	 * are one step.
+	 */
+	a->version = smp_load_acquire(stripe_version(a->info, offset));
+	a->from = offset;
+	a->to = offset + len;
+	a->compared += len;
+	memcpy(page, bytes, head);
+	memcpy(page + tail, bytes + tail, len - tail);
+	a->differs = edges_mask(a, &r);
+	if (r.nr)
+		a->differs |= fb_scan_copy(page + head, bytes + head,
+					   a->info->screen_buffer + r.head_end, r.nr)
+			      << r.first;
+	return a->differs != 0;
+}
+
+size_t fb_absorb_page(struct fb_absorber *a)
+{
+	size_t stripe = a->from / fb_stripes::BYTES % fb_stripes::NR;
+	u32 *version = stripe_version(a->info, a->from);
+	size_t before = a->changed;
+
+	guard(mutex)(&a->info->damage->stripes[stripe].lock);
+	copy_runs(a, *version == a->version ? a->differs : page_mask(a));
+	/* After the bytes. Who reads them meanwhile has an older version, and will look again. */
+	smp_store_release(version, *version + 1);
+	return a->changed - before;
+}
+
+void fb_absorb_end(struct fb_absorber *a)
 {
 	struct fb_damage *damage = a->info->damage;
 
@@ -322,57 +302,24 @@ void absorb_end(struct absorber *a)
 	damage->stats.bytes_changed += a->changed;
 }
 
-/*
- * The source faulted: any part of the current page may have been copied. Report all of its lines.
- */
-void report_torn_page(struct absorber *a)
-{
-	const struct fb_geometry *g = &a->geometry;
-	size_t from = a->page_start, to = a->page_end;
-	size_t first, last;
-
-	a->changed++; /* nobody knows how much */
-	if (to <= g->offset || from >= g->offset + (size_t)g->height * g->line_length)
-		return;
-	first = (max(from, (size_t)g->offset) - g->offset) / g->line_length;
-	last = min((to - g->offset - 1) / g->line_length, (size_t)g->height - 1);
-	flush_rects(a);
-	a->open[0] = fb_rect_entry_make(0, (u32)first, g->width, (u32)last + 1);
-	a->nr_open = 1;
-}
-
-} // namespace
-
 size_t fb_damage_absorb(struct fb_info *info, size_t offset, const void *src, size_t len)
 {
-	struct absorber a;
+	const char *bytes = (const char *)src;
+	size_t size = info->screen_size;
+	struct fb_absorber a;
+	size_t end;
 
-	if (!absorb_begin(&a, info, offset, src, len))
+	if (offset >= size || len == 0)
 		return 0;
-	absorb_all(&a);
-	absorb_end(&a);
-	return a.changed;
-}
+	end = offset + min(len, size - offset);
+	fb_absorb_begin(&a, info);
+	for (size_t pos = offset; pos < end;) {
+		size_t page_end = min(end, (pos / FB_SCAN_MAX + 1) * FB_SCAN_MAX);
 
-/*
- * The thread-safety analysis cannot follow a lock that is released because its section was left
- * by a fault; absorber.held says which one it is.
- */
-ssize_t fb_damage_absorb_fragile(struct fb_info *info, size_t offset, const void *src,
-				 size_t len) __no_thread_safety_analysis
-{
-	struct absorber a;
-	bool whole;
-
-	if (!absorb_begin(&a, info, offset, src, len))
-		return 0;
-	whole = kshim_try(absorb_all, &a);
-	if (!whole) {
-		if (a.page_end)
-			report_torn_page(&a);
-		if (a.held)
-			mutex_unlock(a.held);
+		if (fb_absorb_fetch(&a, pos, bytes + (pos - offset), page_end - pos))
+			fb_absorb_page(&a);
+		pos = page_end;
 	}
-	absorb_end(&a);
-	return whole ? (ssize_t)a.changed : -EFAULT;
+	fb_absorb_end(&a);
+	return a.changed;
 }

@@ -26,10 +26,12 @@ struct fb_damage {
 	struct fb_damage_stats stats __guarded_by(lock);
 	/*
 	 * A stripe guards comparing and copying of frame bytes whose offset / fb_stripes::BYTES
-	 * maps to it.
+	 * maps to it. @version grows, under the lock, after bytes were copied: who reads the frame
+	 * without the lock, and finds the same version under it, has read what the frame is.
 	 */
 	struct {
 		struct mutex lock;
+		u32 version; /* read without the lock, with acquire */
 		char apart[fb_stripes::CACHE_LINE];
 	} stripes[fb_stripes::NR];
 };

@@ -32,13 +32,11 @@ u64 scan_baseline(const char *a, const char *b, unsigned int nr)
 	return mask;
 }
 
-u64 exchange_baseline(char *dst, const char *src, char *old, unsigned int nr)
+u64 copy_baseline(char *dst, const char *src, const char *with, unsigned int nr)
 {
-	u64 mask = scan_baseline(dst, src, nr);
-
-	memcpy(old, dst, nr * FB_SCAN_BLOCK);
+	/* In two steps, so it is the copy that is compared: @src may change. */
 	memcpy(dst, src, nr * FB_SCAN_BLOCK);
-	return mask;
+	return scan_baseline(dst, with, nr);
 }
 
 #ifdef __x86_64__
@@ -87,23 +85,20 @@ __attribute__((target("avx2"))) u64 scan_avx2(const char *a, const char *b, unsi
 	return mask;
 }
 
-__attribute__((target("avx2"))) u64 exchange_avx2(char *dst, const char *src, char *old,
-						  unsigned int nr)
+__attribute__((target("avx2"))) u64 copy_avx2(char *dst, const char *src, const char *with,
+					      unsigned int nr)
 {
 	u64 mask = 0;
 
 	for (unsigned int i = 0; i < nr; i++) {
 		size_t at = i * FB_SCAN_BLOCK;
-		__m256i new_low = load(src + at), new_high = load(src + at + 32);
-		__m256i old_low = load(dst + at), old_high = load(dst + at + 32);
+		__m256i low = load(src + at), high = load(src + at + 32);
 
-		mask |= is_set(_mm256_or_si256(_mm256_xor_si256(new_low, old_low),
-					       _mm256_xor_si256(new_high, old_high)))
+		mask |= is_set(_mm256_or_si256(_mm256_xor_si256(low, load(with + at)),
+					       _mm256_xor_si256(high, load(with + at + 32))))
 			<< i;
-		store(old + at, old_low);
-		store(old + at + 32, old_high);
-		store(dst + at, new_low);
-		store(dst + at + 32, new_high);
+		store(dst + at, low);
+		store(dst + at + 32, high);
 	}
 	return mask;
 }
@@ -120,13 +115,13 @@ u64 fb_scan_blocks(const void *a, const void *b, unsigned int nr)
 	return scan_baseline((const char *)a, (const char *)b, nr);
 }
 
-u64 fb_scan_exchange(void *dst, const void *src, void *old, unsigned int nr)
+u64 fb_scan_copy(void *dst, const void *src, const void *with, unsigned int nr)
 {
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("avx2"))
-		return exchange_avx2((char *)dst, (const char *)src, (char *)old, nr);
+		return copy_avx2((char *)dst, (const char *)src, (const char *)with, nr);
 #endif
-	return exchange_baseline((char *)dst, (const char *)src, (char *)old, nr);
+	return copy_baseline((char *)dst, (const char *)src, (const char *)with, nr);
 }
 
 static u64 load64(const char *p)

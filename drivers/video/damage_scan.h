@@ -22,12 +22,12 @@ constexpr size_t FB_SCAN_MAX = 64 * FB_SCAN_BLOCK;
 u64 fb_scan_blocks(const void *a, const void *b, unsigned int nr);
 
 /**
- * fb_scan_exchange - the same, and store @src in @dst and what was there in @old
+ * fb_scan_copy - the same of @src and @with, and copies @src to @dst on the way
  *
- * As fast as a copy alone, for pages which probably differ everywhere: what costs is the memory
- * of @src and @dst, and both are passed once.
+ * Each byte of @src is loaded once: what is in @dst is what was compared, whatever somebody stores
+ * into @src meanwhile. As fast as a compare alone when @dst is in the first-level cache.
  */
-u64 fb_scan_exchange(void *dst, const void *src, void *old, unsigned int nr);
+u64 fb_scan_copy(void *dst, const void *src, const void *with, unsigned int nr);
 
 /* Index of the first byte that differs, or @len. */
 size_t fb_scan_first(const void *a, const void *b, size_t len);

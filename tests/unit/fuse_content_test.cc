@@ -95,39 +95,45 @@ TEST(fuse_content, large_write_skips_only_the_overtaken_page)
 	}
 }
 
+/* Looks at one page, as the tracker does. */
+static bool look_at(content &c, content::look &look, std::uint64_t ticket, std::size_t page,
+		    const std::vector<char> &bytes)
+{
+	return look.fetch(page * page_bytes, bytes.data(), page_bytes) &&
+	       c.bring_in(look, ticket, page * page_bytes, page_bytes);
+}
+
 TEST(fuse_content, look_gives_way_to_a_request_received_after_it)
 {
 	const auto c = make_device(1);
 	const auto looked = page_of('l'), written = page_of('w');
+	content::look look = c->begin_look();
 
 	c->write(6, 0, written.data(), page_bytes, true);
-	EXPECT_EQ(c->absorb_look(5, 0, looked.data(), page_bytes), 1u) << "counts as changed";
+	EXPECT_TRUE(look_at(*c, look, 5, 0, looked)) << "counts as changed";
 	EXPECT_EQ(read_all(*c)[0], 'w');
-	EXPECT_EQ(c->absorb_look(6, 0, looked.data(), page_bytes), 1u);
+	EXPECT_EQ(c->stats().stale_pages, 1u);
+	EXPECT_TRUE(look_at(*c, look, 6, 0, looked));
 	EXPECT_EQ(read_all(*c)[0], 'l');
+	EXPECT_FALSE(look_at(*c, look, 7, 0, looked));
+	EXPECT_EQ(c->stats().looked_pages, 1u);
 	/* And a request received before the look does not undo it. */
 	c->write(6, 0, written.data(), 100, false);
 	EXPECT_EQ(read_all(*c)[0], 'l');
 }
 
-TEST(fuse_content, look_at_a_run_skips_only_the_overtaken_pages)
+TEST(fuse_content, look_that_outlives_its_storage_brings_its_pages_into_the_new_one)
 {
-	const auto c = make_device(8);
-	const std::vector<char> looked(6 * page_bytes, 'l');
-	const auto newer = page_of('n');
+	const auto c = make_device(2);
+	const auto looked = page_of('l');
+	content::look look = c->begin_look();
+	std::unique_ptr<frame_sink> old;
 
-	/* Pages 1 .. 6 are looked at; 2, 3 and 6 have newer bytes. */
-	for (const std::size_t page : {2, 3, 6})
-		c->write(9, page * page_bytes, newer.data(), page_bytes, true);
-	const auto before = c->stats().stale_pages.load();
-	EXPECT_EQ(c->absorb_look(5, page_bytes, looked.data(), looked.size()), 6u);
-	EXPECT_EQ(c->stats().stale_pages, before + 3);
-	EXPECT_EQ(c->stats().looked_pages, 3u);
-	const auto now = read_all(*c);
-	const std::string wanted = std::string(1, '\0') + "lnnlln" + std::string(1, '\0');
-	for (std::size_t page = 0; page < 8; page++)
-		for (const std::size_t at : {std::size_t{0}, page_bytes - 1})
-			ASSERT_EQ(now[page * page_bytes + at], wanted[page]) << "page " << page;
+	ASSERT_TRUE(look.fetch(page_bytes, looked.data(), page_bytes));
+	ASSERT_EQ(c->replace_storage(std::make_unique<memory_sink>(2 * page_bytes), &old), 0);
+	EXPECT_TRUE(c->bring_in(look, 5, page_bytes, page_bytes));
+	EXPECT_EQ(read_all(*c)[page_bytes], 'l');
+	EXPECT_EQ(static_cast<char>(old->bytes()[page_bytes]), 0);
 }
 
 TEST(fuse_content, device_ends_where_it_ends)

@@ -31,25 +31,28 @@ TEST(video_damage_scan, looks_at_no_more_blocks_than_asked)
 
 	for (unsigned int nr = 0; nr < 64; nr++) {
 		ASSERT_EQ(fb_scan_blocks(a.data(), b.data(), nr), (1ull << nr) - 1);
-		std::vector<char> dst = a, old(FB_SCAN_MAX, 9);
-		ASSERT_EQ(fb_scan_exchange(dst.data(), b.data(), old.data(), nr), (1ull << nr) - 1);
+		std::vector<char> dst(FB_SCAN_MAX, 9);
+		ASSERT_EQ(fb_scan_copy(dst.data(), b.data(), a.data(), nr), (1ull << nr) - 1);
 		size_t bytes = nr * FB_SCAN_BLOCK;
 		ASSERT_EQ(memcmp(dst.data(), b.data(), bytes), 0);
-		ASSERT_EQ(memcmp(dst.data() + bytes, a.data() + bytes, dst.size() - bytes), 0);
-		ASSERT_EQ(memcmp(old.data(), a.data(), bytes), 0);
-		ASSERT_EQ(old[bytes], 9);
+		ASSERT_EQ(dst[bytes], 9);
 	}
 }
 
-TEST(video_damage_scan, exchange_finds_single_bytes)
+TEST(video_damage_scan, copy_finds_single_bytes_at_any_alignment)
 {
-	for (size_t byte = 0; byte < FB_SCAN_MAX; byte++) {
-		std::vector<char> dst(FB_SCAN_MAX), src(FB_SCAN_MAX), old(FB_SCAN_MAX);
+	std::vector<char> with(FB_SCAN_MAX), src(FB_SCAN_MAX + 64), dst(FB_SCAN_MAX);
 
-		src[byte] = 3;
-		ASSERT_EQ(fb_scan_exchange(dst.data(), src.data(), old.data(), 64),
-			  1ull << (byte / FB_SCAN_BLOCK));
-		ASSERT_EQ(dst[byte], 3);
+	for (size_t shift : {0, 1, 17, 63}) {
+		for (size_t byte = 0; byte < FB_SCAN_MAX; byte++) {
+			src[shift + byte] = 3;
+			ASSERT_EQ(fb_scan_copy(dst.data(), &src[shift], with.data(), 64),
+				  1ull << (byte / FB_SCAN_BLOCK));
+			ASSERT_EQ(dst[byte], 3);
+			src[shift + byte] = 0;
+		}
+		ASSERT_EQ(fb_scan_copy(dst.data(), &src[shift], with.data(), 64), 0u);
+		ASSERT_EQ(dst, with);
 	}
 }
 

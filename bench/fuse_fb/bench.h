@@ -44,7 +44,10 @@ bool all_hold();
 
 /* ---- processes ---- */
 
-/* A process of ours; ended, and waited for, by the destructor. */
+/*
+ * A process of ours; ended, and waited for, by the destructor. What it says on standard error is
+ * shown only when it fails.
+ */
 class child
 {
 public:
@@ -68,8 +71,14 @@ public:
 	std::uint64_t switches() const;
 
 private:
+	/* Waits. */
+	int status();
+	/* Passes @ended_well on. */
+	bool judge(bool ended_well);
+
 	pid_t pid_ = -1;
 	int out_ = -1;
+	int err_ = -1;
 };
 
 /* A temporary folder, on tmpfs, or to mount upon. */

@@ -8,6 +8,7 @@
  *
  *      store -> page cache -> harvest -> frame -> ring -> back end -> sink -> viewer locks the copy
  */
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -155,6 +157,8 @@ void motion()
 	inner_daemon inner;
 	std::mutex lock;
 	std::set<std::uint32_t> seen;
+	double cost_us = 0;
+	int drawn = 0;
 
 	print_section("motion: a new 1080p frame every 1/60 s for 5 s, into the back end's copy");
 	{
@@ -163,11 +167,12 @@ void motion()
 			seen.insert(copy[height / 2 * width + width / 2]);
 		});
 		child drawing = child::self({"frames", inner.frame(), std::to_string(seconds)});
-		drawing.output();
-		if (!drawing.wait())
+		std::istringstream printed(drawing.output());
+		if (!drawing.wait() || !(printed >> cost_us >> drawn))
 			throw std::runtime_error("the program that draws failed");
 		inner.daemon.find("fb0")->flush();
 	}
+	printf("  drawn: %.2f a second\n", drawn / seconds);
 	judge("different frames a second in the copy", (double)seen.size() / seconds, "", false,
 	      58);
 }
@@ -212,6 +217,7 @@ void latency()
 			throw std::runtime_error("a store did not arrive in 60 s");
 		took_ms.push_back(seconds_between(stored, seen) * 1e3);
 	}
+	printf("  a period: %.2f ms\n", period_ms);
 	judge("p50", quantile(took_ms, 0.5), "ms", true, period_ms + 4);
 	judge("p99", quantile(took_ms, 0.99), "ms", true, 2 * period_ms + 10);
 }
@@ -224,7 +230,7 @@ void damage()
 	std::mt19937 random(2);
 	std::uniform_int_distribution<std::size_t> column(0, width / 8 - 1),
 		row(0, height / 16 - 1);
-	std::uint64_t changed = 0, before;
+	std::uint64_t changed = 0, rows = 0, before;
 
 	print_section(
 		"damage: 200 updates of 8x16 pixels at random places, area sent / area changed");
@@ -238,9 +244,16 @@ void damage()
 			for (std::size_t dx = 0; dx < 8; dx++)
 				frame.pixels()[(y + dy) * width + x + dx] += 0x010101;
 		changed += 8 * 16;
+		/* The lines that lie in the pages from its first byte's to its last one's. */
+		std::size_t first = (y * line_bytes + x * 4) & ~4095ul,
+			    last = ((y + 15) * line_bytes + x * 4 + 31) | 4095ul;
+		rows += (std::min(last, frame_bytes - 1) / line_bytes - first / line_bytes + 1) *
+			width;
 		std::this_thread::sleep_for(2ms);
 	}
 	inner.daemon.find("fb0")->flush();
+	printf("  whole lines of dirty pages, as Linux's deferred I/O reports them: %.2f\n",
+	       (double)rows / (double)changed);
 	/* The flush has waited for the back end to consume; its sinks were told before that. */
 	judge("area sent / area changed", (double)(viewer.area() - before) / (double)changed, "",
 	      true, 1.5);

@@ -4,12 +4,13 @@
  *
  * Each maps FILE and works for SECONDS (or until SIGTERM where it says for ever):
  *   memset FILE SECONDS	as fast as it can; prints bytes a second
- *   frames FILE SECONDS	a new full frame every 1/60 s; prints the median us a frame
+ *   frames FILE SECONDS	a new full frame every 1/60 s; prints the median us a frame, and how many
  *   still FILE			maps, touches, does nothing
  *   clock FILE			200x200 pixels once a second
  *   scroll FILE		80x24 characters of 8x16 scroll by a line, 20 times a second
  *   motion FILE		frames, for ever
  *   poll FILE			the plain way to watch a frame: see poll()
+ *   copy FILE			copies all of it 60 times a second and looks at nothing
  */
 #include <algorithm>
 #include <cerrno>
@@ -88,7 +89,7 @@ int draw_frames(const mapping &frame, double seconds)
 		costs.push_back(seconds_between(from, clock::now()) * 1e6);
 		pace.wait();
 	}
-	printf("%.6e\n", median(costs));
+	printf("%.6e %zu\n", median(costs), costs.size());
 	return 0;
 }
 
@@ -186,6 +187,20 @@ int draw_frames(const mapping &frame, double seconds)
 	}
 }
 
+/* What full motion costs at least: the memory traffic, and one process that wakes up for it. */
+[[noreturn]] void copy(const mapping &frame)
+{
+	std::vector<std::uint32_t> copy(frame_bytes / 4);
+	pace pace(frame_time);
+
+	for (;;) {
+		memcpy(copy.data(), frame.pixels(), frame_bytes);
+		/* Else nobody would need the copy. */
+		__asm__ __volatile__("" : : "r"(copy.data()) : "memory");
+		pace.wait();
+	}
+}
+
 } // namespace
 
 int child_main(int argc, char **argv)
@@ -210,6 +225,8 @@ int child_main(int argc, char **argv)
 		draw_motion(frame);
 	if (name == "poll")
 		poll(frame);
+	if (name == "copy")
+		copy(frame);
 	fprintf(stderr, "fuse_fb: no load is called '%s'\n", name.c_str());
 	return 2;
 }

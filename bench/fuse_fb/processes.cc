@@ -82,6 +82,9 @@ child::child(const std::vector<std::string> &command)
 	argv.push_back(nullptr);
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		fail("cannot make a pipe");
+	err_ = memfd_create("stderr", MFD_CLOEXEC);
+	if (err_ < 0)
+		fail("cannot make a file in memory");
 	pid_ = fork();
 	if (pid_ < 0)
 		fail("cannot fork");
@@ -91,6 +94,7 @@ child::child(const std::vector<std::string> &command)
 		if (getppid() != parent)
 			_exit(1);
 		dup2(ends[1], STDOUT_FILENO);
+		dup2(err_, STDERR_FILENO);
 		execv(argv[0], argv.data());
 		_exit(127);
 	}
@@ -98,41 +102,57 @@ child::child(const std::vector<std::string> &command)
 	out_ = ends[0];
 }
 
-child::child(child &&other) noexcept : pid_(other.pid_), out_(other.out_)
+child::child(child &&other) noexcept : pid_(other.pid_), out_(other.out_), err_(other.err_)
 {
 	other.pid_ = -1;
 	other.out_ = -1;
+	other.err_ = -1;
 }
 
 child::~child()
 {
 	end();
-	if (out_ >= 0)
-		close(out_);
+	for (int fd : {out_, err_})
+		if (fd >= 0)
+			close(fd);
+}
+
+int child::status()
+{
+	int status;
+
+	while (waitpid(pid_, &status, 0) < 0 && errno == EINTR)
+		;
+	pid_ = -1;
+	return status;
+}
+
+bool child::judge(bool ended_well)
+{
+	char buffer[256];
+	ssize_t n;
+
+	if (!ended_well)
+		for (off_t at = 0; (n = pread(err_, buffer, sizeof(buffer), at)) > 0; at += n)
+			fwrite(buffer, 1, (size_t)n, stderr);
+	return ended_well;
 }
 
 bool child::end()
 {
-	int status;
-
 	if (pid_ < 0)
 		return true;
 	kill(pid_, SIGTERM);
-	while (waitpid(pid_, &status, 0) < 0 && errno == EINTR)
-		;
-	pid_ = -1;
-	return (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) ||
-	       (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	int how = status();
+	return judge((WIFSIGNALED(how) && WTERMSIG(how) == SIGTERM) ||
+		     (WIFEXITED(how) && WEXITSTATUS(how) == 0));
 }
 
 bool child::wait()
 {
-	int status;
+	int how = status();
 
-	while (waitpid(pid_, &status, 0) < 0 && errno == EINTR)
-		;
-	pid_ = -1;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return judge(WIFEXITED(how) && WEXITSTATUS(how) == 0);
 }
 
 std::string child::output()

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "bench.h"
 
@@ -69,6 +70,22 @@ void bandwidth()
 	judge("a frame's cost to its writer / tmpfs", median(ratios), "", true, 1.5);
 }
 
+namespace
+{
+
+/* Of one CPU, while it runs beside a load that has begun. */
+double share_of_cpu(child &who)
+{
+	constexpr std::chrono::duration<double> warm_up = 500ms, measured = 2s;
+
+	std::this_thread::sleep_for(warm_up);
+	double before = who.cpu();
+	std::this_thread::sleep_for(measured);
+	return (who.cpu() - before) / measured.count();
+}
+
+} // namespace
+
 void cpu()
 {
 	static const struct {
@@ -79,44 +96,40 @@ void cpu()
 		{"scroll", "terminal scrolling"},
 		{"motion", "full motion"},
 	};
-	constexpr auto warm_up = 1s, measured = 3s;
 	folder tmpfs("/dev/shm");
 	std::string plain = make_frame_file(tmpfs);
 
-	print_section("cpu: the daemon beside a poller that compares 1080p at 60 Hz, % of a CPU");
+	print_section("cpu: the daemon beside a poller that compares 1080p at 60 Hz, and beside "
+		      "memcpy of all of it, % of a CPU");
 	for (const auto &load : loads) {
-		std::vector<double> ours, theirs, ratios;
+		std::vector<double> ours, theirs, copies, ratios;
 
 		for (int i = 0; i < rounds; i++) {
-			auto use = [&](child &who) {
-				std::this_thread::sleep_for(warm_up);
-				double before = who.cpu();
-				std::this_thread::sleep_for(measured);
-				return (who.cpu() - before) /
-				       seconds_between({}, clock::time_point(measured));
-			};
-			{
+			for (auto [watcher, shares] :
+			     {std::pair{"poll", &theirs}, std::pair{"copy", &copies}}) {
 				child drawing = child::self({load.load, plain});
-				child poller = child::self({"poll", plain});
-				theirs.push_back(use(poller));
+				child watching = child::self({watcher, plain});
+				shares->push_back(share_of_cpu(watching));
 			}
 			{
 				daemon_process daemon;
 				child drawing = child::self({load.load, daemon.frame()});
-				ours.push_back(use(daemon.process()));
+				ours.push_back(share_of_cpu(daemon.process()));
 			}
 			ratios.push_back(ours.back() / theirs.back());
 		}
-		printf("  %-22s daemon %5.2f %%  poller %5.2f %%\n", load.text, median(ours) * 100,
-		       median(theirs) * 100);
+		printf("  %-22s daemon %5.2f %%  poller %5.2f %%  memcpy %5.2f %%\n", load.text,
+		       median(ours) * 100, median(theirs) * 100, median(copies) * 100);
 		judge(std::string("daemon / poller, ") + load.text, median(ratios), "", true, 1.0);
 	}
 }
 
 void still()
 {
+	folder tmpfs("/dev/shm");
 	daemon_process daemon;
 	child drawing = child::self({"still", daemon.frame()});
+	child poller = child::self({"poll", make_frame_file(tmpfs)});
 	auto deadline = clock::now() + 60s;
 
 	print_section("still: context switches of all the daemon's threads while nothing is drawn");
@@ -127,8 +140,9 @@ void still()
 	} while (!daemon.idle());
 	/* Reading stats.json was work; let it end. */
 	std::this_thread::sleep_for(1s);
-	std::uint64_t before = daemon.process().switches();
+	std::uint64_t before = daemon.process().switches(), polls = poller.switches();
 	std::this_thread::sleep_for(5s);
+	printf("  a poller at 60 Hz: %llu\n", (unsigned long long)(poller.switches() - polls));
 	judge("context switches in 5 s", (double)(daemon.process().switches() - before), "", true,
 	      0);
 }

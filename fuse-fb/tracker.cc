@@ -82,8 +82,8 @@ std::size_t tracker::pull(std::size_t size)
 }
 
 /*
- * Compares the mapping with the storage, page by page. The mapping is read with no lock held: a page
- * which is not there becomes a READ that the request threads answer.
+ * Compares the mapping with the storage, page by page. The mapping is read with no lock held: a
+ * page which is not there becomes a READ that the request threads answer.
  * Return: pages that differed.
  */
 std::size_t tracker::look(std::size_t size)

@@ -70,8 +70,8 @@ const char *track_state_name(track_state state);
  *   a look costs the daemon 0.45 us per page of the frame (full motion: 5.7 % of a CPU), also where
  *   nothing differs;
  *   a pull of scattered pages costs it 3.5 us per dirty page (terminal scrolling: 640 pages 20
- *   times a second, 4.5 %). Contiguous pages, which come in large WRITEs, cost a third of that.
- *   So a look is cheaper than a pull of an eighth of the frame at worst, of a third at best.
+ *   times a second, 4.5 %), so a look is cheaper than pulling an eighth of the frame. Contiguous
+ *   pages come in large WRITEs and cost less each: DENSE begins at twice that, and ends at it.
  * The program's side, a fault per page and period in SPARSE, is in fuse_fb bandwidth.
  */
 struct track_tunables {

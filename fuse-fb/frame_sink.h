@@ -10,8 +10,8 @@
  * S2: absorb() is the only way bytes enter; readers read bytes() without a lock, and may see a page
  *     half old and half new while somebody absorbs into it (the kernel excludes that for a page it
  *     reads and writes itself).
- * S3: absorb() never touches a mapping of the mount: it runs in the threads that serve the mount. Of
- *     a look, fetch() does, and with no lock held; bring_in() does not.
+ * S3: absorb() never touches a mapping of the mount: it runs in the threads that serve the mount.
+ *     Of a look, fetch() does, and with no lock held; bring_in() does not.
  */
 #pragma once
 
@@ -39,14 +39,14 @@ public:
 	 */
 	virtual std::size_t absorb(std::size_t offset, const void *src, std::size_t len) = 0;
 
-	/* One pass over a mapping that holds newer bytes, page by page. Ends when it is destroyed. */
+	/* One pass over a mapping with newer bytes, page by page. Ends when it is destroyed. */
 	class look
 	{
 	public:
 		virtual ~look() = default;
 		/*
-		 * Reads the page (or its part up to the end of the file) at @offset from @src, which
-		 * may change meanwhile, or fault: then this look goes on with the next page.
+		 * Reads the page (or its part up to the end of the file) at @offset from @src,
+		 * which may change meanwhile, or fault: then what was fetched must not be used.
 		 * Return: true when the storage has other bytes.
 		 */
 		virtual bool fetch(std::size_t offset, const void *src, std::size_t len) = 0;

@@ -7,8 +7,8 @@
  * small request the leader serves itself; with a large one it hands the lead over, so that the next
  * one is read while this one is served.
  *
- *      leader:  read, or poll(fuse, stop) -> ticket -> small: serve, answer -> read again
- *                                                   -> large: unlock -> serve, answer -> lead again
+ *      leader:  read, or poll(fuse, stop) -> ticket -> small: serve, answer, read again
+ *                                                   -> large: unlock, serve, answer, lead again
  *      others:  wait for the lead
  *
  * libfuse's own loop reads in all threads at once, starts and ends threads with the load, and can

@@ -4,7 +4,7 @@
  *
  * Each maps FILE and works for SECONDS (or until SIGTERM where it says for ever):
  *   memset FILE SECONDS	as fast as it can; prints bytes a second
- *   frames FILE SECONDS	a new full frame every 1/60 s; prints the median us a frame, and how many
+ *   frames FILE SECONDS	a frame every 1/60 s; prints the median us a frame, and how many
  *   still FILE			maps, touches, does nothing
  *   clock FILE			200x200 pixels once a second
  *   scroll FILE		80x24 characters of 8x16 scroll by a line, 20 times a second

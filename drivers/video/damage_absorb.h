@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * video/damage_absorb.h - bringing bytes into a frame page by page, with a caller's locks in between
+ * video/damage_absorb.h - bringing bytes into a frame page by page, a caller's locks in between
  *
  * What fb_damage_absorb() (damage.h) is made of, for who must not hold a lock while the source is
  * read (a fault on it may need the lock), or has to decide after reading whether the bytes may go

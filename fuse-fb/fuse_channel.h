@@ -17,7 +17,8 @@
  * I1: handlers never wait for another request; with that, any number of threads >= 1 is enough, a
  *     handler may run with the lead held, and harvests (which wait for requests) run in none of
  *     these threads.
- * Locks: lead_ (who may read; newest_ticket_ is written under it), outside of all that handlers take.
+ * Locks: lead_ (who may read; newest_ticket_ is written under it), outside of all that handlers
+ *     take.
  */
 #pragma once
 

@@ -15,11 +15,23 @@ class BadPicture(Exception):
 
 
 def _scaled(value, mask):
-    """The bits of value that mask selects, as 0..255."""
+    """The bits of value that mask selects, as 0..255, rounded to nearest: all ones are 255."""
     if not mask:
         return 0
     low = mask & -mask
     return ((value & mask) // low * 255 + mask // low // 2) // (mask // low)
+
+
+class _Scaled(dict):
+    """Pixel -> RGB, each computed when it is first asked for."""
+
+    def __init__(self, masks):
+        super().__init__()
+        self.masks = masks
+
+    def __missing__(self, pixel):
+        self[pixel] = rgb = bytes(_scaled(pixel, mask) for mask in self.masks)
+        return rgb
 
 
 def xwd_pixels(dump):
@@ -28,10 +40,13 @@ def xwd_pixels(dump):
     header_size, width, height, bits, line = head[0], head[4], head[5], head[11], head[12]
     big, masks, colours = bool(head[7]), head[14:17], head[19]
     start = header_size + 12 * colours
-    if bits == 32:
+    places = table = None
+    if bits == 32 and all(mask in (0xff, 0xff00, 0xff0000, 0xff000000) for mask in masks):
         shifts = [(mask & -mask).bit_length() // 8 for mask in masks]
         places = [3 - shift if big else shift for shift in shifts]
-        table = None
+    elif bits == 32:
+        # Channels that are no bytes, as at depth 30; a picture has few colours.
+        table = _Scaled(masks)
     elif bits == 16:
         table = [bytes(_scaled(value, mask) for mask in masks) for value in range(65536)]
     elif bits == 8:
@@ -45,14 +60,14 @@ def xwd_pixels(dump):
     rows = []
     for y in range(height):
         row = dump[start + y * line:start + y * line + width * bits // 8]
-        if table is None:
+        if places:
             rgb = bytearray(3 * width)
             for i, place in enumerate(places):
                 rgb[i::3] = row[place::4]
             rows.append(bytes(rgb))
             continue
-        if bits == 16:
-            row = array.array("H", row)
+        if bits != 8:
+            row = array.array("H" if bits == 16 else "I", row)
             if big != (sys.byteorder == "big"):
                 row.byteswap()
         rows.append(b"".join(map(table.__getitem__, row)))

@@ -195,6 +195,7 @@ CASES = {
     "depth8": lambda c, d: still_pictures(c, d, ["640x480x8"]),
     "depth16": lambda c, d: still_pictures(c, d, ["640x480x16"]),
     "depth24": lambda c, d: still_pictures(c, d, ["1024x768x24"]),
+    "depth30": lambda c, d: still_pictures(c, d, ["640x480x30"]),
     "odd": lambda c, d: still_pictures(c, d, ["639x477x24"]),
     "two": lambda c, d: still_pictures(c, d, ["640x480x24", "800x600x24"]),
     "vnc": vnc,

@@ -5,7 +5,6 @@
 #include "viewers/vnc_client.h"
 
 #include <chrono>
-#include <new>
 #include <system_error>
 
 #include <fcntl.h>
@@ -17,6 +16,8 @@
 #include <unistd.h>
 
 #include <rfb/rfb.h>
+
+#include "viewers/vnc_screens.h"
 
 namespace fuse_fb
 {
@@ -36,11 +37,13 @@ static char *pixels_of(vnc_canvas &canvas)
 	return reinterpret_cast<char *>(canvas.pixels.data());
 }
 
-vnc_client::vnc_client(int fd, const std::string &title, std::shared_ptr<vnc_canvas> canvas,
-		       int handshake_ms, std::function<void()> gone)
+vnc_client::vnc_client(int fd, vnc_screens &screens, const std::string &title,
+		       std::shared_ptr<vnc_canvas> canvas, int handshake_ms,
+		       std::function<void()> gone)
 	: fd_(fd), own_fd_(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
 	  wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), title_(title),
-	  handshake_ms_(handshake_ms), gone_(std::move(gone)), canvas_(std::move(canvas))
+	  handshake_ms_(handshake_ms), gone_(std::move(gone)), screens_(screens),
+	  canvas_(std::move(canvas))
 {
 	try {
 		/* A screen's descriptors go into an fd_set. */
@@ -50,23 +53,16 @@ vnc_client::vnc_client(int fd, const std::string &title, std::shared_ptr<vnc_can
 		fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
 		setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 
-		screen_ = rfbGetScreen(nullptr, nullptr, static_cast<int>(canvas_->width),
-				       static_cast<int>(canvas_->height), 8, 3, 4);
-		if (!screen_)
-			throw std::bad_alloc();
+		screen_ = screens_.take();
+		rfbNewFramebuffer(screen_, pixels_of(*canvas_), static_cast<int>(canvas_->width),
+				  static_cast<int>(canvas_->height), 8, 3, 4);
 		screen_->screenData = this;
 		screen_->desktopName = title_.c_str();
-		screen_->frameBuffer = pixels_of(*canvas_);
-		screen_->port = screen_->ipv6port = 0; /* the server listens, not this screen */
-		screen_->alwaysShared = TRUE;
-		screen_->cursor = nullptr; /* or it would be drawn into the canvas */
-		screen_->deferUpdateTime = 0;
 		set_server_format(screen_);
-		rfbInitServer(screen_);
 		thread_ = std::thread([this] { run(); });
 	} catch (...) {
 		if (screen_)
-			rfbScreenCleanup(screen_);
+			screens_.give_back(screen_);
 		for (const int each : {fd_, own_fd_, wake_fd_})
 			if (each >= 0)
 				close(each);
@@ -78,6 +74,7 @@ vnc_client::~vnc_client()
 {
 	hang_up();
 	thread_.join();
+	screens_.give_back(screen_);
 	close(own_fd_);
 	close(wake_fd_);
 }
@@ -200,8 +197,6 @@ void vnc_client::run()
 			rfbClientConnectionGone(client_);
 		}
 	}
-	rfbScreenCleanup(screen_);
-	screen_ = nullptr;
 	/*
 	 * Whether libvncserver closed the connection or never got so far: the other end must
 	 * notice.

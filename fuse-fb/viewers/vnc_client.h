@@ -31,15 +31,18 @@ struct _rfbClientRec;
 namespace fuse_fb
 {
 
+class vnc_screens;
+
 class vnc_client
 {
 public:
 	/*
-	 * Takes @fd over, also when it throws. @gone is called at the end of the thread. Painter
-	 * only (what libvncserver sets up for the whole program is set up by one thread).
+	 * Takes @fd over, also when it throws, and one of @screens for its life. @gone is called at
+	 * the end of the thread. Painter only.
 	 */
-	vnc_client(int fd, const std::string &title, std::shared_ptr<vnc_canvas> canvas,
-		   int handshake_ms, std::function<void()> gone);
+	vnc_client(int fd, vnc_screens &screens, const std::string &title,
+		   std::shared_ptr<vnc_canvas> canvas, int handshake_ms,
+		   std::function<void()> gone);
 	~vnc_client();
 	vnc_client(const vnc_client &) = delete;
 	vnc_client &operator=(const vnc_client &) = delete;
@@ -63,6 +66,8 @@ private:
 	std::function<void()> gone_;
 	std::atomic<bool> done_{false};
 	std::atomic<bool> stop_{false};
+
+	vnc_screens &screens_;
 
 	/* Of the thread. */
 	_rfbScreenInfo *screen_ = nullptr;

@@ -218,8 +218,8 @@ void vnc_server::accept_client()
 		paint();
 		list_.reserve(clients_most);
 		taken = true;
-		list_.push_back(std::make_unique<vnc_client>(fd, title_, canvas_, handshake_ms_,
-							     [this] { wake(); }));
+		list_.push_back(std::make_unique<vnc_client>(fd, screens_, title_, canvas_,
+							     handshake_ms_, [this] { wake(); }));
 	} catch (const std::exception &) {
 		/* No thread or no memory: this client cannot be had, the others go on. */
 		clients_count_--;

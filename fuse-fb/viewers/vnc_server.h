@@ -37,6 +37,7 @@
 
 #include "viewers/frame_source.h"
 #include "viewers/rect_set.h"
+#include "viewers/vnc_screens.h"
 
 namespace fuse_fb
 {
@@ -117,7 +118,8 @@ private:
 	/* Of the painter alone. */
 	std::shared_ptr<vnc_canvas> canvas_;
 	std::unique_ptr<pixel_converter> converter_;
-	std::vector<std::unique_ptr<vnc_client>> list_;
+	vnc_screens screens_{clients_most};
+	std::vector<std::unique_ptr<vnc_client>> list_; /* after the screens they have */
 	bool crowded_ = false; /* the client that waits could not be accepted */
 
 	std::thread painter_; /* last: everything it uses is made before */

@@ -131,6 +131,35 @@ TEST_F(viewers_vnc, several_clients_while_drawing)
 	EXPECT_TRUE(soon([&] { return server.clients() == 0; }));
 }
 
+/* A client that comes must not touch what the threads of the others are using. */
+TEST_F(viewers_vnc, many_come_and_go_while_others_are_served)
+{
+	std::atomic<bool> stop{false};
+	std::vector<std::thread> visitors;
+	rfb_client stays(server.port());
+
+	stays.shake_hands();
+	stays.request(false);
+	stays.update();
+	for (int i = 0; i < 4; i++)
+		visitors.emplace_back([&] {
+			while (!stop) {
+				rfb_client c(server.port());
+				c.shake_hands();
+				c.request(false);
+				c.update();
+			}
+		});
+	for (unsigned i = 0; i < 200; i++) {
+		source.scribble(i, {i % 300, i % 90, 1 + i % 30, 1 + i % 20});
+		EXPECT_TRUE(stays.becomes(source.rgb_bytes()));
+	}
+	stop = true;
+	for (std::thread &v : visitors)
+		v.join();
+	EXPECT_TRUE(soon([&] { return server.clients() == 1; }));
+}
+
 /* It asks for far more than sockets hold and reads nothing. */
 TEST_F(viewers_vnc, who_does_not_read_stops_nobody)
 {

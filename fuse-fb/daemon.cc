@@ -205,9 +205,9 @@ void daemon::start()
 	};
 	channel_ = std::make_unique<fuse_channel>(config, fb_fs::ops(), fs_.get());
 
-	services_ = std::make_unique<screen_services>(screen_services{
-		*fs_, *channel_, *keeper_, *displays_, read_xwd_header, mount_point_, period,
-		tunables_, mutant_, [this] { viewers_->show(shown()); }});
+	services_ = std::make_unique<screen_services>(
+		screen_services{*fs_, *channel_, *keeper_, *displays_, read_xwd_header, period,
+				tunables_, mutant_, [this] { viewers_->show(shown()); }});
 	auto fb0 = std::make_shared<screen>("fb0", *services_, std::move(device), options_.mode);
 	fb0->start(fs_->add_file("fb0", fb0));
 	{
@@ -378,6 +378,7 @@ std::string daemon::render_stats()
 	source.started = started_;
 	source.vnc_address = viewers_->address();
 	source.vnc_clients = viewers_->clients();
+	source.viewed = shown();
 	source.screens = screens();
 	return stats_json(source);
 }

@@ -41,10 +41,10 @@ class served_file
 public:
 	virtual ~served_file() = default;
 	virtual content &bytes() = 0;
-	/*
-	 * A READ or WRITE was received, or the last user closed. Request thread: quick, no waiting.
-	 */
+	/* A READ or WRITE was received. Request thread: quick, no waiting. */
 	virtual void accessed() = 0;
+	/* The last user closed. Likewise. */
+	virtual void unused() = 0;
 };
 
 /* Who gives files to the file system. Both are called by request threads and must not wait. */

@@ -167,7 +167,7 @@ struct fb_fs::ops_impl {
 		delete h;
 		/* The last user's stores came with its close: nothing to wait for any more. */
 		if (!own && n.users.fetch_sub(1) == 1)
-			n.file->accessed();
+			n.file->unused();
 	}
 
 	static void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info *fi)

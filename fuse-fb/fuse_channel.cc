@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -56,11 +57,26 @@ fuse_channel::fuse_channel(const channel_config &config, const fuse_lowlevel_ops
 	}
 	fuse_opt_free_args(&args);
 
+	const std::size_t slash = config.mount_point.rfind('/');
+
+	name_ = config.mount_point.substr(slash + 1);
+	above_fd_ = ::open(config.mount_point.substr(0, slash + 1).c_str(),
+			   O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (above_fd_ < 0) {
+		const int error = errno;
+
+		fuse_session_destroy(session_);
+		throw startup_error(exit_code::mount_point,
+				    format_string("cannot open the folder above %s: %s%s",
+						  config.mount_point.c_str(), std::strerror(error),
+						  descriptors_hint(error)));
+	}
 	if (fuse_session_mount(session_, config.mount_point.c_str())) {
 		const int error = errno;
 		const std::string why = captured.text();
 
 		fuse_session_destroy(session_);
+		close(above_fd_);
 		throw mount_refused(config.mount_point, config.options, error, why);
 	}
 	const int fd = fuse_session_fd(session_);
@@ -70,6 +86,7 @@ fuse_channel::fuse_channel(const channel_config &config, const fuse_lowlevel_ops
 
 		fuse_session_unmount(session_);
 		fuse_session_destroy(session_);
+		close(above_fd_);
 		throw startup_error(exit_code::failure,
 				    format_string("cannot make an eventfd: %s%s",
 						  std::strerror(error), descriptors_hint(error)));
@@ -80,6 +97,7 @@ fuse_channel::~fuse_channel()
 {
 	stop();
 	fuse_session_destroy(session_);
+	close(above_fd_);
 	close(stop_fd_);
 }
 
@@ -147,12 +165,29 @@ void fuse_channel::stop()
 static constexpr std::size_t small_request = 64 * 1024;
 
 /*
+ * Waits twice as long as the time before (*@pause_ms, 0 at first), or until stopping. The caller
+ * leads.
+ */
+void fuse_channel::wait_for_memory(int *pause_ms)
+{
+	constexpr int first_ms = 10, longest_ms = 1000;
+	pollfd stop{stop_fd_, POLLIN, 0};
+
+	if (!std::exchange(said_no_memory_, true))
+		message(message_kind::warning,
+			"no memory to read requests; programs wait until there is some");
+	*pause_ms = std::clamp(*pause_ms * 2, first_ms, longest_ms);
+	poll(&stop, 1, *pause_ms);
+}
+
+/*
  * Waits for a request and reads it. The caller leads. Return: false when there will be none any
  * more.
  */
 bool fuse_channel::receive(fuse_buf *buf)
 {
 	const int fd = fuse_session_fd(session_);
+	int pause_ms = 0;
 
 	for (;;) {
 		if (stopping_ || ended_)
@@ -168,6 +203,11 @@ bool fuse_channel::receive(fuse_buf *buf)
 
 			if (poll(fds, 2, -1) < 0 && errno != EINTR)
 				break;
+			continue;
+		}
+		/* No memory for a buffer: the request waits, and so do we. */
+		if (n == -ENOMEM) {
+			wait_for_memory(&pause_ms);
 			continue;
 		}
 		if (n < 0)
@@ -206,6 +246,12 @@ void fuse_channel::serve()
 	while (lead(&buf))
 		fuse_session_process_buf(session_, &buf);
 	std::free(buf.mem);
+}
+
+int fuse_channel::open_file(const std::string &name) const
+{
+	return openat(above_fd_, (name_ + "/" + name).c_str(),
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
 int fuse_channel::invalidate(std::uint64_t ino)

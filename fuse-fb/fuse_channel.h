@@ -80,6 +80,12 @@ public:
 	/* Drops the cached pages of a file. Not from a serving thread. 0 or negative errno. */
 	int invalidate(std::uint64_t ino);
 
+	/*
+	 * Opens a file of the mount to read, wherever the mount has been moved to. A descriptor, or
+	 * -1 and errno. Not from a serving thread.
+	 */
+	int open_file(const std::string &name) const;
+
 	/* The mount's device number; valid after start(). */
 	dev_t device() const { return device_; }
 
@@ -87,6 +93,7 @@ private:
 	void serve();
 	bool lead(fuse_buf *buf);
 	bool receive(fuse_buf *buf);
+	void wait_for_memory(int *pause_ms);
 
 	const channel_config config_;
 	fuse_session *session_ = nullptr;
@@ -94,6 +101,13 @@ private:
 	std::atomic<std::uint64_t> newest_ticket_{0};
 	std::atomic<bool> stopping_{false};
 	std::atomic<bool> ended_{false};
+	bool said_no_memory_ = false; /* under lead_ */
+	/*
+	 * The folder above the mount point, which may be moved; a mount point itself cannot. A
+	 * descriptor of the mount's own root would keep the mount busy.
+	 */
+	int above_fd_ = -1;
+	std::string name_; /* of the mount point in it */
 	int stop_fd_ = -1; /* an eventfd, readable once stopping */
 	dev_t device_ = 0;
 	std::vector<std::thread> threads_;

@@ -35,8 +35,8 @@ static bool writeback_ends_early()
 	return major < 6 || (major == 6 && minor < 16);
 }
 
-own_file::own_file(fb_fs &fs, fuse_channel &channel, std::uint64_t ino, std::string path)
-	: fs_(fs), channel_(channel), ino_(ino), path_(std::move(path)),
+own_file::own_file(fb_fs &fs, fuse_channel &channel, std::uint64_t ino, std::string name)
+	: fs_(fs), channel_(channel), ino_(ino), name_(std::move(name)),
 	  fsync_to_wait_(writeback_ends_early())
 {
 }
@@ -54,7 +54,7 @@ int own_file::open()
 	if (fd_ >= 0)
 		return 0;
 	const fb_fs::own_open mine(fs_);
-	const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	const int fd = channel_.open_file(name_);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) || st.st_ino != ino_ || st.st_dev != channel_.device()) {

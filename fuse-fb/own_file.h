@@ -28,8 +28,8 @@ class fuse_channel;
 class own_file : public tracked_file
 {
 public:
-	/* @ino: of the node behind @path; @channel: to send invalidations. */
-	own_file(fb_fs &fs, fuse_channel &channel, std::uint64_t ino, std::string path);
+	/* @ino: of the node that is called @name; @channel: opens it, sends invalidations. */
+	own_file(fb_fs &fs, fuse_channel &channel, std::uint64_t ino, std::string name);
 	~own_file() override;
 	own_file(const own_file &) = delete;
 	own_file &operator=(const own_file &) = delete;
@@ -49,7 +49,7 @@ private:
 	fb_fs &fs_;
 	fuse_channel &channel_;
 	const std::uint64_t ino_;
-	const std::string path_;
+	const std::string name_;
 	int fd_ = -1;
 	void *view_ = nullptr;
 	std::size_t view_size_ = 0;

@@ -35,8 +35,7 @@ screen::~screen() = default;
 void screen::start(std::uint64_t ino)
 {
 	ino_ = ino;
-	file_ = std::make_unique<own_file>(services_.fs, services_.channel, ino,
-					   services_.mount_point + "/" + name_);
+	file_ = std::make_unique<own_file>(services_.fs, services_.channel, ino, name_);
 	tracker_ = std::make_unique<tracker>(
 		bytes_, *file_, [this] { return services_.channel.newest_ticket(); },
 		services_.tunables, services_.mutant);
@@ -59,6 +58,19 @@ void screen::start(std::uint64_t ino)
 void screen::accessed()
 {
 	tracker_->note_access();
+}
+
+/* Harvested at once: until then our own descriptor keeps the mount busy. */
+void screen::unused()
+{
+	services_.keeper.run([self = shared_from_this()] {
+		if (self->removed_)
+			return;
+		if (self->display_)
+			self->flush();
+		else if (self->tracker_->harvest())
+			self->services_.keeper.kick(self->pace_);
+	});
 }
 
 void screen::pace_by_keeper()

@@ -60,7 +60,6 @@ struct screen_services {
 	housekeeper &keeper;
 	display_factory &displays;
 	header_reader read_header;
-	std::string mount_point;
 	std::chrono::nanoseconds period;
 	track_tunables tunables;
 	track_mutant_switch *mutant = nullptr;
@@ -80,6 +79,7 @@ public:
 
 	content &bytes() override { return bytes_; }
 	void accessed() override;
+	void unused() override;
 
 	/* The node has its number: tracking begins. */
 	void start(std::uint64_t ino);

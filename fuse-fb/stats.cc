@@ -108,10 +108,13 @@ std::string stats_json(const stats_source &source)
 		    {"mount_point", source.mount_point},
 		    {"uptime_s", uptime.count()},
 		    {"vnc", nullptr},
+		    {"viewed", nullptr},
 		    {"screens", json::array()}};
 
 	if (!source.vnc_address.empty())
 		out["vnc"] = {{"address", source.vnc_address}, {"clients", source.vnc_clients}};
+	if (source.viewed)
+		out["viewed"] = source.viewed->name();
 	for (const std::shared_ptr<screen> &s : source.screens)
 		out["screens"].push_back(screen_json(*s));
 	/* Names of files may hold any byte; an invalid one must not take the counters away. */

@@ -3,7 +3,8 @@
  * stats.h - what stats.json says
  *
  * {"pid", "mount_point", "uptime_s", "vnc": null | {"address", "clients"},
- *  "screens": [{"name", "shown": is it a screen (else only a file yet),
+ *  "viewed": the screen in screen.png and over VNC, null: none,
+ *  "screens": [{"name", "shown": has it a display (else it is only a file yet),
  *    "width", "height", "bits_per_pixel", "line_length", "offset", "size": of the file,
  *    "users": opens by programs,
  *    "tracker": {"state", "harvests", "pulls", "looks", "invalidations", "errors",
@@ -31,6 +32,7 @@ struct stats_source {
 	std::chrono::steady_clock::time_point started;
 	std::string vnc_address; /* empty: nobody listens */
 	unsigned vnc_clients = 0;
+	std::shared_ptr<screen> viewed;
 	std::vector<std::shared_ptr<screen>> screens;
 };
 

@@ -38,7 +38,8 @@
  *                      safe  every page stored into since its last WRITE is still marked dirty:
  *                            the pull fetches all of them and protects them. A look here could
  *                            only find what the pull has brought, so there is none.
- *   SPARSE -> IDLE     when  quiet_periods without a page, a READ or a WRITE; or nobody has it open
+ *   SPARSE -> IDLE     when  quiet_periods without a page, a READ or a WRITE; or nobody has it
+ *                            open (then the harvest that sees it does it all)
  *                      what  pull; if it brought nothing: invalidate all pages, wait for
  *                            write(2)s that are under way, invalidate once more if there was one
  *                      safe  a page dirtied after the pull is sent by the invalidation before it

@@ -115,6 +115,14 @@ std::size_t tracker::look(std::size_t size)
 	return changed;
 }
 
+void tracker::drop_view()
+{
+	if (view_)
+		file_.unmap();
+	view_ = nullptr;
+	view_size_ = 0;
+}
+
 /*
  * The way into IDLE, see the table. Return: false if something moved; then the state stays SPARSE.
  */
@@ -183,6 +191,17 @@ bool tracker::harvest()
 		}
 	}
 
+	/*
+	 * Nobody can store any more: what is left is fetched, and no harvest is waited for. Who
+	 * opens the file again by now is seen by what it asks for.
+	 */
+	if (!seen.users && from != track_state::idle && file_.is_open()) {
+		pull(size);
+		drop_view();
+		accesses_seen_ = accesses_.load();
+		wanted_ = track_state::idle;
+	}
+
 	if (wanted_ == track_state::dense && size != view_size_) {
 		if (view_)
 			file_.unmap();
@@ -217,11 +236,7 @@ bool tracker::harvest()
 		if (seen.settling && mutated(mutant_, track_mutant::leave_dense_without_pull))
 			break;
 		seen.pages = pull(size);
-		if (view_) {
-			file_.unmap();
-			view_ = nullptr;
-			view_size_ = 0;
-		}
+		drop_view();
 		break;
 	case track_state::dense:
 		move_to(track_state::dense);
@@ -242,10 +257,7 @@ void tracker::shut_down()
 	set_kick({});
 	std::lock_guard hold(harvest_lock_);
 
-	if (view_)
-		file_.unmap();
-	view_ = nullptr;
-	view_size_ = 0;
+	drop_view();
 	if (file_.is_open())
 		file_.invalidate();
 	file_.close();

@@ -61,7 +61,7 @@ public:
 	bool harvest();
 
 	/*
-	 * A READ or WRITE came, or the last user went: before it is answered. Any thread, also
+	 * A READ or WRITE came: before it is answered. Any thread, also
 	 * request threads; takes a lock only for as long as the kick takes.
 	 */
 	void note_access();
@@ -75,6 +75,7 @@ public:
 private:
 	std::size_t pull(std::size_t size);
 	std::size_t look(std::size_t size);
+	void drop_view();
 	bool go_idle(std::size_t size, track_observation &seen);
 	void move_to(track_state to);
 	void complain(const char *what, int error);

@@ -4,13 +4,18 @@
  */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "running_daemon.h"
@@ -163,6 +168,7 @@ TEST(survival, killed_x_server_leaves_its_screen_until_another_takes_it)
 	ASSERT_TRUE(eventually([&] { return d.shown("Xvfb_screen0"); })) << x.output();
 	x.kill();
 	EXPECT_TRUE(d.shown("Xvfb_screen0"));
+	EXPECT_EQ(d.stats()["viewed"], "Xvfb_screen0");
 	const picture_file left = read_png(png);
 	EXPECT_EQ(left.width, 640u);
 
@@ -179,7 +185,8 @@ TEST(survival, killed_x_server_leaves_its_screen_until_another_takes_it)
 	ASSERT_TRUE(x.wait());
 	EXPECT_TRUE(eventually([&] { return d.screen("Xvfb_screen0").is_null(); }));
 	EXPECT_TRUE(eventually([&] { return access(png.c_str(), F_OK) != 0; }));
-	EXPECT_EQ(read_png(dir.file("screen.png")).width, 1024u) << "fb0 is shown again";
+	EXPECT_EQ(read_png(dir.file("screen.png")).width, 1024u) << "fb0 is viewed again";
+	EXPECT_EQ(d.stats()["viewed"], "fb0");
 }
 
 TEST(survival, sigterm_and_sigint_unmount_and_leave_the_folder)
@@ -310,6 +317,50 @@ TEST(survival, unmounted_from_outside_as_soon_as_nobody_uses_it)
 		EXPECT_EQ(d.process().code(), 0) << d.process().output();
 		EXPECT_EQ(dir.mounts(), 0);
 	}
+}
+
+/* At one harvest a second: whatever takes a period takes a second. */
+TEST(survival, the_last_close_frees_the_mount_at_any_rate)
+{
+	mount_dir dir;
+	running_daemon d(dir, {"--rate", "1"});
+	child c = drawer(dir, "0.1");
+
+	ASSERT_TRUE(c.wait_for_output("drew"));
+	c.close_stdin();
+	ASSERT_TRUE(c.wait());
+	const auto closed = std::chrono::steady_clock::now();
+	EXPECT_TRUE(eventually([&] { return umount(dir.path().c_str()) == 0; }));
+	EXPECT_LT(std::chrono::steady_clock::now() - closed, milliseconds(700));
+	ASSERT_TRUE(d.process().wait());
+}
+
+/* The folder above is given another name: what is stored is noticed, and so is the last close. */
+TEST(survival, the_folder_above_is_moved)
+{
+	mount_dir dir;
+	const std::string above = dir.path() + "/above", moved = dir.path() + "/moved";
+
+	ASSERT_EQ(mkdir(above.c_str(), 0700), 0);
+	ASSERT_EQ(mkdir((above + "/screen").c_str(), 0700), 0);
+	child daemon({daemon_path(), "-f", "--mode", "320x200x32", above + "/screen"});
+	ASSERT_TRUE(daemon.wait_for_output("now run")) << daemon.output();
+	ASSERT_EQ(rename(above.c_str(), moved.c_str()), 0);
+	{
+		const int fd = open((moved + "/screen/fb0").c_str(), O_RDWR | O_CLOEXEC);
+		void *p = mmap(nullptr, 320 * 200 * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+		close(fd);
+		ASSERT_NE(p, MAP_FAILED);
+		std::memset(p, 0x7f, 320 * 200 * 4);
+		const picture_file seen = read_png(moved + "/screen/fb0.png");
+		EXPECT_EQ(std::count(seen.rgb.begin(), seen.rgb.end(), 0x7f), 320 * 200 * 3);
+		munmap(p, 320 * 200 * 4);
+	}
+	EXPECT_TRUE(eventually([&] { return umount((moved + "/screen").c_str()) == 0; }));
+	ASSERT_TRUE(daemon.wait());
+	rmdir((moved + "/screen").c_str());
+	rmdir(moved.c_str());
 }
 
 TEST(survival, unmounted_lazily_while_drawing_ends_with_the_last_program)

@@ -6,6 +6,7 @@
 
 #include <kshim/machine.h>
 #include <linux/mm.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 
 /* Blocks of 1 ... 1024 frames (4 MiB). */
@@ -24,23 +25,30 @@ struct page_allocator {
 	bool poison; /* flips between allocations only */
 };
 
-/* All vmalloc and vmap ranges that exist; simple: a list. */
-struct vmap_state {
-	spinlock_t lock;
-	struct list_head areas __guarded_by(lock);
+/* Who can give pages back (shrinker.cc). */
+struct shrinker_state {
+	struct rw_semaphore lock;
+	struct list_head list __guarded_by(lock);
 };
+
+struct vmap_state; /* vmap_internal.h */
 
 struct mm_state {
 	struct page_allocator allocator;
-	struct vmap_state vmap;
+	struct shrinker_state shrinkers;
+	struct vmap_state *vmap;
 };
 
 [[nodiscard]] int page_allocator_init(struct page_allocator *allocator);
 /* Reports pages that are still allocated. */
 void page_allocator_exit(struct page_allocator *allocator);
 
-void vmap_state_init(struct vmap_state *vmap);
-void vmap_state_exit(struct vmap_state *vmap);
+void shrinker_state_init(struct shrinker_state *shrinkers);
+
+/* After the allocator; the machine's mm is set. */
+[[nodiscard]] int vmap_state_init(struct mm_state *mm);
+/* Purges what is lazy, reports what is live. */
+void vmap_state_exit(struct mm_state *mm);
 
 /* From the mmu's fault handler: install what a guest's access needs. 0 or -errno. */
 int mm_handle_fault(struct mmu_area *area, unsigned long address, bool write);

@@ -185,18 +185,25 @@ static int mm_init(struct pv_machine *machine)
 	if (!mm)
 		return -ENOMEM;
 	err = page_allocator_init(&mm->allocator);
-	if (err) {
-		kfree(mm);
-		return err;
-	}
-	vmap_state_init(&mm->vmap);
+	if (err)
+		goto free_mm;
+	shrinker_state_init(&mm->shrinkers);
 	machine->mm = mm;
+	err = vmap_state_init(mm);
+	if (err)
+		goto unset_mm;
 	return 0;
+
+unset_mm:
+	machine->mm = nullptr;
+free_mm:
+	kfree(mm);
+	return err;
 }
 
 static void mm_exit(struct pv_machine *machine)
 {
-	vmap_state_exit(&machine->mm->vmap);
+	vmap_state_exit(machine->mm);
 	page_allocator_exit(&machine->mm->allocator);
 	kfree(machine->mm);
 	machine->mm = nullptr;

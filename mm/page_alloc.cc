@@ -14,7 +14,7 @@
  * A3: (poison) a free page is filled with PAGE_POISON; a different byte when it is allocated
  *     again was written by somebody who had no reference.
  * Lock: allocator->lock, innermost. Zeroing, filling and checking are done outside of it.
- * KSHIM: one zone, one node, no per-CPU lists, no reclaim.
+ * KSHIM: one node, no per-CPU lists; who runs out of pages asks the shrinkers once.
  */
 #include "mm_internal.h"
 
@@ -22,6 +22,7 @@
 #include <linux/bitops.h>
 #include <linux/minmax.h>
 #include <linux/printk.h>
+#include <linux/shrinker.h>
 #include <linux/string.h>
 
 constexpr unsigned char PAGE_POISON = 0xaa;
@@ -126,6 +127,12 @@ static void prepare_page(struct page *page, gfp_t gfp)
 	atomic_set(&page->_refcount, 1);
 }
 
+static struct page *try_block(struct page_allocator *allocator, unsigned int order)
+{
+	guard(spinlock)(&allocator->lock);
+	return take_block(allocator, order);
+}
+
 struct page *alloc_pages(gfp_t gfp, unsigned int order)
 {
 	struct page_allocator *allocator = current_allocator();
@@ -133,8 +140,9 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 
 	if (order >= NR_PAGE_ORDERS || !pv_machine_may_alloc(current_machine()))
 		return nullptr;
-	scoped_guard (spinlock, &allocator->lock)
-		page = take_block(allocator, order);
+	page = try_block(allocator, order);
+	if (!page && gfp & __GFP_RECLAIM && shrink_slab(gfp, 1ul << order))
+		page = try_block(allocator, order);
 	if (!page) {
 		if (!(gfp & __GFP_NOWARN))
 			pr_err("mm: no block of %lu pages is free; give the machine more memory\n",
@@ -151,6 +159,8 @@ int alloc_pages_bulk(gfp_t gfp, unsigned long nr, struct page **pages)
 	unsigned int order = NR_PAGE_ORDERS - 1;
 	unsigned long done = 0;
 
+	if (nr > nr_free_pages() && gfp & __GFP_RECLAIM)
+		shrink_slab(gfp, nr);
 	if (nr > nr_free_pages())
 		goto full;
 	while (done < nr) {

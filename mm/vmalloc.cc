@@ -1,168 +1,89 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vmalloc.cc - scattered frames at consecutive kernel addresses
+ * vmalloc.cc - pages and addresses together (<linux/vmalloc.h>)
  *
- * One descriptor per range, in a list; a machine has a handful of ranges (a frame per screen,
- * some page directories), so that searching the list is cheaper than keeping a tree.
- *
- * V1: a range holds a reference to each of its pages from before it is mapped until after it is
- *     unmapped.
- * Lock: vmap->lock guards the list. Mapping and unmapping are done outside of it.
- * KSHIM: no lazy unmapping: when vfree() or vunmap() returns the addresses are gone.
+ * The area has the only references to its pages. After vfree() they stay where they are until a
+ * purge, as everything does that is unmapped lazily, and nobody gets them back: a vmalloc() takes new
+ * ones. When the allocator runs out of pages it purges them (vmap's shrinker).
  */
-#include "mm_internal.h"
+#include "vmap_internal.h"
 
-#include <linux/err.h>
+#include <linux/kernel.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
 
-struct vmap_range {
-	struct list_head node;
-	char *addr;
-	unsigned long nr_pages;
-	struct page *pages[];
-};
-
-static struct vmap_state *current_vmap(void)
+static void put_pages(struct page **pages, unsigned long nr)
 {
-	return &current_machine()->mm->vmap;
+	while (nr)
+		put_page(pages[--nr]);
 }
 
-static struct vmap_range *alloc_range(unsigned long nr_pages)
+void *__vmalloc_node(unsigned long size, unsigned long align, gfp_t gfp, int node,
+		     const void *caller)
 {
-	struct vmap_range *range;
+	unsigned long nr = PFN_UP(size);
+	struct page **pages __free(kfree) = nullptr;
+	struct vmap_area *area;
 
-	if (nr_pages == 0 || nr_pages > totalram_pages())
+	/* Also sizes that PFN_UP() has wrapped around, and alignments that no address has. */
+	if (!size || size > totalram_pages() << PAGE_SHIFT || align > 1ul << 40)
 		return nullptr;
-	range = (struct vmap_range *)kmalloc(sizeof(*range) + nr_pages * sizeof(range->pages[0]),
-					     GFP_KERNEL);
-	if (range)
-		range->nr_pages = nr_pages;
-	return range;
-}
+	pages = (struct page **)kvmalloc(nr * sizeof(pages[0]), GFP_KERNEL);
+	if (!pages || alloc_pages_bulk(gfp | __GFP_HIGHMEM, nr, pages))
+		return nullptr;
+	const struct vmap_request request = {.pages = pages,
+					     .nr = nr,
+					     .align = max(align >> PAGE_SHIFT, 1ul),
+					     .flags = VM_ALLOC,
+					     .prot = MMU_RW,
+					     .may_purge = (gfp & __GFP_RECLAIM) != 0,
+					     .take_refs = false,
+					     .caller = caller};
 
-static void put_range(struct vmap_range *range)
-{
-	for (unsigned long i = 0; i < range->nr_pages; i++)
-		put_page(range->pages[i]);
-	kfree(range);
-}
-
-/* Takes @range with its page references, also on failure. */
-static void *map_range(struct vmap_range *range)
-{
-	struct vmap_state *vmap = current_vmap();
-	void *addr = kernel_map_create(range->pages, range->nr_pages, MMU_RW);
-
-	if (IS_ERR_OR_NULL(addr)) {
-		put_range(range);
+	area = vmap_area_get(&request);
+	if (!area) {
+		put_pages(pages, nr);
 		return nullptr;
 	}
-	range->addr = (char *)addr;
-	guard(spinlock)(&vmap->lock);
-	list_add(&range->node, &vmap->areas);
-	return addr;
-}
-
-static void *vmalloc_gfp(unsigned long size, gfp_t gfp)
-{
-	struct vmap_range *range = alloc_range(PFN_UP(size));
-
-	if (!range)
-		return nullptr;
-	if (alloc_pages_bulk(gfp, range->nr_pages, range->pages)) {
-		kfree(range);
-		return nullptr;
-	}
-	return map_range(range);
+	return area->vm.addr;
 }
 
 void *vmalloc(unsigned long size)
 {
-	return vmalloc_gfp(size, GFP_KERNEL);
+	return __vmalloc_node(size, 1, GFP_KERNEL, 0, __builtin_return_address(0));
 }
 
 void *vzalloc(unsigned long size)
 {
-	return vmalloc_gfp(size, GFP_KERNEL | __GFP_ZERO);
-}
-
-void *vmap(struct page **pages, unsigned int count)
-{
-	struct vmap_range *range = alloc_range(count);
-
-	if (!range)
-		return nullptr;
-	for (unsigned int i = 0; i < count; i++) {
-		get_page(pages[i]);
-		range->pages[i] = pages[i];
-	}
-	return map_range(range);
-}
-
-static struct vmap_range *find_range(struct vmap_state *vmap, const void *addr)
-	__must_hold(&vmap->lock)
-{
-	struct vmap_range *range;
-
-	list_for_each_entry (range, &vmap->areas, node) {
-		if ((const char *)addr >= range->addr &&
-		    (const char *)addr < range->addr + (range->nr_pages << PAGE_SHIFT))
-			return range;
-	}
-	return nullptr;
-}
-
-void vunmap(const void *addr)
-{
-	struct vmap_state *vmap = current_vmap();
-	struct vmap_range *range;
-
-	if (!addr)
-		return;
-	scoped_guard (spinlock, &vmap->lock) {
-		range = find_range(vmap, addr);
-		if (range && range->addr == addr)
-			list_del(&range->node);
-	}
-	if (WARN(!range || range->addr != addr, "no vmalloc range starts at %p\n", addr))
-		return;
-	kernel_map_destroy(range->addr);
-	put_range(range);
+	return __vmalloc_node(size, 1, GFP_KERNEL | __GFP_ZERO, 0, __builtin_return_address(0));
 }
 
 void vfree(const void *addr)
 {
-	vunmap(addr);
+	struct vmap_area *area = addr ? vmap_area_at(addr, VM_ALLOC) : nullptr;
+
+	if (area)
+		vmap_area_put(area, __builtin_return_address(0));
 }
 
-struct page *vmalloc_to_page(const void *addr)
+void *vrealloc(const void *p, unsigned long size, gfp_t flags)
 {
-	struct vmap_state *vmap = current_vmap();
+	const struct vm_struct *old = p ? find_vm_area(p) : nullptr;
+	void *fresh;
 
-	guard(spinlock)(&vmap->lock);
-	struct vmap_range *range = find_range(vmap, addr);
-
-	if (!range)
+	if (!size) {
+		vfree(p);
 		return nullptr;
-	return range->pages[((const char *)addr - range->addr) >> PAGE_SHIFT];
-}
-
-bool is_vmalloc_addr(const void *addr)
-{
-	return vmalloc_to_page(addr) != nullptr;
-}
-
-void vmap_state_init(struct vmap_state *vmap)
-{
-	spin_lock_init(&vmap->lock);
-	guard(spinlock)(&vmap->lock);
-	INIT_LIST_HEAD(&vmap->areas);
-}
-
-void vmap_state_exit(struct vmap_state *vmap)
-{
-	guard(spinlock)(&vmap->lock);
-	WARN(!list_empty(&vmap->areas), "a vmalloc range was never freed\n");
+	}
+	if (p && WARN(!old || old->addr != p, "vrealloc: no vmalloc range starts at %p\n", p))
+		return nullptr;
+	/* KSHIM: Linux keeps the pages when it shrinks; so do we, down to a half. */
+	if (old && size <= old->size && size > old->size / 2)
+		return old->addr;
+	fresh = __vmalloc_node(size, 1, flags, 0, __builtin_return_address(0));
+	if (fresh && old) {
+		memcpy(fresh, p, min(size, old->size));
+		vfree(p);
+	}
+	return fresh;
 }

@@ -75,18 +75,25 @@ void mmu_host_munmap(unsigned long addr, size_t bytes)
 		kshim_violation("munmap of %zu bytes at %#lx failed: errno %d", bytes, addr, errno);
 }
 
-int mmu_charge(struct mmu *mmu, s64 n)
+bool mmu_try_charge(struct mmu *mmu, s64 n)
 {
 	s64 now = __atomic_add_fetch(&mmu->host_mappings, n, __ATOMIC_RELAXED);
-	s64 budget = __atomic_load_n(&mmu->mapping_budget, __ATOMIC_RELAXED);
 
-	if (likely(n <= 0 || now <= budget))
-		return 0;
+	if (likely(n <= 0 || now <= __atomic_load_n(&mmu->mapping_budget, __ATOMIC_RELAXED)))
+		return true;
 	mmu_uncharge(mmu, n);
+	return false;
+}
+
+int mmu_charge(struct mmu *mmu, s64 n)
+{
+	if (mmu_try_charge(mmu, n))
+		return 0;
 	pr_err("mmu: %lld more host mappings would be %lld, more than %lld; raise vm.max_map_count "
-	       "or map "
-	       "contiguous pages\n",
-	       (long long)n, (long long)now, (long long)budget);
+	       "or map contiguous pages\n",
+	       (long long)n,
+	       (long long)(__atomic_load_n(&mmu->host_mappings, __ATOMIC_RELAXED) + n),
+	       (long long)__atomic_load_n(&mmu->mapping_budget, __ATOMIC_RELAXED));
 	return -ENOMEM;
 }
 

@@ -35,11 +35,12 @@ static unsigned long run_length(struct page *const *pages, unsigned long nr)
 	return n;
 }
 
-static int map_runs(struct mmu *mmu, struct kernel_map *map, struct page *const *pages, int prot)
+int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages, unsigned long nr,
+		 int prot)
 {
-	for (unsigned long done = 0; done < map->nr;) {
-		unsigned long n = run_length(pages + done, map->nr - done);
-		const struct mmu_mapping run = {.addr = map->addr + (done << PAGE_SHIFT),
+	for (unsigned long done = 0; done < nr;) {
+		unsigned long n = run_length(pages + done, nr - done);
+		const struct mmu_mapping run = {.addr = addr + (done << PAGE_SHIFT),
 						.bytes = n << PAGE_SHIFT,
 						.prot = prot,
 						.flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE,
@@ -62,7 +63,7 @@ static void unmap_range(const struct kernel_map *map)
 	mmu_host_munmap(map->addr, (map->nr + 1) << PAGE_SHIFT);
 }
 
-static bool pages_are_ours(const struct mmu *mmu, struct page *const *pages, unsigned long nr)
+bool mmu_pages_are_ours(const struct mmu *mmu, struct page *const *pages, unsigned long nr)
 {
 	for (unsigned long i = 0; i < nr; i++) {
 		if (pages[i] < mmu->pages || pages[i] >= mmu->pages + mmu->nr_pages)
@@ -71,7 +72,7 @@ static bool pages_are_ours(const struct mmu *mmu, struct page *const *pages, uns
 	return true;
 }
 
-static s64 count_runs(struct page *const *pages, unsigned long nr)
+s64 mmu_count_runs(struct page *const *pages, unsigned long nr)
 {
 	s64 runs = 0;
 
@@ -93,13 +94,13 @@ void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_pr
 	void *range;
 	int err;
 
-	if (nr == 0 || nr >= MMU_WINDOW >> PAGE_SHIFT || !pages_are_ours(mmu, pages, nr))
+	if (nr == 0 || nr >= MMU_WINDOW >> PAGE_SHIFT || !mmu_pages_are_ours(mmu, pages, nr))
 		return ERR_PTR(-EINVAL);
 	map = kzalloc_obj(struct kernel_map, GFP_KERNEL);
 	if (!map)
 		return ERR_PTR(-ENOMEM);
 	map->nr = nr;
-	map->charged = count_runs(pages, nr) + 1;
+	map->charged = mmu_count_runs(pages, nr) + 1;
 	err = mmu_charge(mmu, map->charged);
 	if (err)
 		goto free_map;
@@ -109,7 +110,8 @@ void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_pr
 	if (err)
 		goto uncharge;
 	map->addr = (unsigned long)range;
-	err = map_runs(mmu, map, pages, prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ);
+	err = mmu_map_runs(mmu, map->addr, pages, nr,
+			   prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ);
 	if (err)
 		goto unmap;
 	scoped_guard (spinlock, &mmu->lock)

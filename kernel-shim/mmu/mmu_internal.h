@@ -4,6 +4,7 @@
  *
  *      memory.cc       memfd, window, direct map, pages        both hosts
  *      kernel_map.cc   frames side by side                     both hosts
+ *      kernel_window.cc  the addresses that mm's vmap hands out  both hosts
  *      host_calls.cc   system calls, made to fail on demand    both hosts
  *      trap.cc         signals, kshim_try()                    both hosts
  *      range.h         frames with rights at real addresses    both hosts
@@ -29,6 +30,7 @@ struct mmu_host;
  */
 #define MMU_WINDOW_HINT (KSHIM_EXPLORE ? 0x200000000000ul : 0ul)
 #define MMU_KERNEL_MAP_HINT (KSHIM_EXPLORE ? 0x280000000000ul : 0ul)
+#define MMU_KERNEL_WINDOW_HINT (KSHIM_EXPLORE ? 0x300000000000ul : 0ul)
 
 struct mmu {
 	struct pv_machine *machine;
@@ -43,6 +45,10 @@ struct mmu {
 
 	spinlock_t lock;
 	struct list_head kernel_maps __guarded_by(lock);
+
+	/* Atomic: who is told of refused accesses in a window (kernel_window_watch()). */
+	struct kernel_window *watched;
+	void (*report)(unsigned long addr, bool write);
 
 	/* Atomic. */
 	s64 host_mappings, mapping_budget;
@@ -69,6 +75,15 @@ void mmu_memory_exit(struct mmu *mmu);
 
 /* kernel_map.cc: reports what was never destroyed, and destroys it. */
 void mmu_kernel_maps_exit(struct mmu *mmu);
+/* Frames of the current machine, all of them? Host mappings for the runs of contiguous ones. */
+bool mmu_pages_are_ours(const struct mmu *mmu, struct page *const *pages, unsigned long nr);
+s64 mmu_count_runs(struct page *const *pages, unsigned long nr);
+/* Maps the runs over addresses that are reserved. On failure a part of it may be mapped. */
+[[nodiscard]] int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages,
+			       unsigned long nr, int prot);
+
+/* kernel_window.cc: an access was refused, and it is nobody's area. In a signal handler. */
+void mmu_report_refused(unsigned long addr, bool write);
 
 /* The host's part; also what it needs to be told by a trap. */
 [[nodiscard]] int mmu_host_init(struct mmu *mmu);
@@ -98,6 +113,8 @@ struct mmu_mapping {
 void mmu_host_munmap(unsigned long addr, size_t bytes);
 /* May another @n mappings be made? They are counted then. @n below 0 gives back. 0 or -ENOMEM. */
 [[nodiscard]] int mmu_charge(struct mmu *mmu, s64 n);
+/* The same without a line in the log: for those who can make room. */
+[[nodiscard]] bool mmu_try_charge(struct mmu *mmu, s64 n);
 void mmu_uncharge(struct mmu *mmu, s64 n);
 /* What the host allows this process, less a reserve. */
 s64 mmu_default_budget(void);

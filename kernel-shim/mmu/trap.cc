@@ -118,6 +118,7 @@ static void trap_handler(int sig, siginfo_t *info, void *context)
 			errno = saved_errno;
 			return;
 		}
+		mmu_report_refused((unsigned long)info->si_addr, write);
 		errno = saved_errno;
 		mmu_fixup_jump();
 	}

@@ -240,6 +240,7 @@ TEST(video_fbmem, every_failing_allocation_is_undone)
 		}
 		framebuffer_release(info);
 		vfree(frame);
+		vm_unmap_aliases();
 		bool done = pv_machine_fail_alloc(w.machine(), 0) != 0;
 		ASSERT_EQ(nr_free_pages(), totalram_pages());
 		if (done) {

@@ -6,6 +6,7 @@
  *
  *      direct map     every frame, in order, always there          page_address(page)
  *      kernel map     any frames, side by side, always there       kernel_map_create()
+ *      kernel window  the same, at addresses its owner chooses     kernel_window_map()
  *      area           addresses of a guest program: they fault until their owner installs a PTE
  *
  *      program's access -> fault -> ops->fault(area, address, write)   the owner decides
@@ -130,6 +131,60 @@ void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_pr
 
 /* @addr: from kernel_map_create(). May sleep. On return the addresses are gone. */
 void kernel_map_destroy(const void *addr);
+
+/*
+ * A kernel window: addresses that one owner (mm's vmap) hands out by itself. Nothing is there until
+ * it maps something, and what it leaves mapped stays.
+ */
+struct kernel_window {
+	unsigned long start;
+	unsigned long nr_pages;
+	void **slots; /* a word for each page, null at first: the owner's */
+	/*
+	 * Explorer only: the frame that each page maps. There a processor's translations are those
+	 * of the host, and one call takes a mapping away from all of them: what is still in here
+	 * is what a stale address reaches.
+	 */
+	struct page **mapped;
+};
+
+/* Reserves the addresses; no memory and no frames. 0 or -ENOMEM. May sleep, as all of these. */
+[[nodiscard]] int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages);
+/* Takes back the addresses and whatever is mapped there. */
+void kernel_window_release(struct kernel_window *window);
+
+/**
+ * kernel_window_map - map frames at @first, counted in pages from the window's start
+ *
+ * Nothing may be mapped there. Runs of contiguous frames become one host mapping.
+ * Return: how many host mappings it counts for, to be given back to kernel_window_unmap();
+ * -EINVAL: no frames of this machine; -ENOMEM: the host has no memory or no mappings left, nothing
+ * was mapped and no line was logged: the owner may make room and try again.
+ */
+[[nodiscard]] long kernel_window_map(struct kernel_window *window, unsigned long first,
+				     struct page *const *pages, unsigned long nr,
+				     enum mmu_prot prot);
+
+/*
+ * Takes away all that is mapped in the range, whose mappings count for @charged; one system call.
+ * On return no processor reaches anything there.
+ */
+void kernel_window_unmap(struct kernel_window *window, unsigned long first, unsigned long nr,
+			 long charged);
+
+/* Refuses accesses to what is mapped in the range, or lets them through again. 0 or -ENOMEM. */
+[[nodiscard]] int kernel_window_refuse(struct kernel_window *window, unsigned long first,
+				       unsigned long nr, bool refuse, enum mmu_prot prot);
+
+/**
+ * kernel_window_watch - be told of refused accesses in the window, before they become fatal
+ * @report: runs in the handler of the faulting thread; null: none
+ */
+void kernel_window_watch(struct kernel_window *window,
+			 void (*report)(unsigned long addr, bool write));
+
+/* Host mappings that the machine may still make. */
+long kernel_window_room(void);
 
 /* What faults of an area do. */
 struct mmu_area_ops {

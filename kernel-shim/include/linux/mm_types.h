@@ -28,6 +28,8 @@ struct page {
 	pgoff_t index;              /* in mapping, pages */
 	unsigned long private_data; /* the owner's; the order of a free block */
 	struct list_head lru;       /* the owner's; in a free list while free */
+	/* Kernel mappings that hold this page: mm/vmap_internal.h. Empty while free. */
+	struct hlist_head vmap_aliases;
 };
 
 enum pageflags {
@@ -35,6 +37,7 @@ enum pageflags {
 	PG_waiters = 1u << 1,  /* somebody sleeps on flags */
 	PG_buddy = 1u << 2,    /* first page of a free block */
 	PG_poisoned = 1u << 3, /* free and filled with the poison */
+	PG_highmem = 1u << 4,  /* no direct map; constant */
 };
 
 typedef unsigned int vm_fault_t;

@@ -12,17 +12,25 @@
 /* Blocks of 1 ... 1024 frames (4 MiB). */
 constexpr unsigned int NR_PAGE_ORDERS = 11;
 
+/* Frames with a direct map, and those above pv_machine_config.lowmem_bytes. */
+enum page_zone {
+	ZONE_NORMAL,
+	ZONE_HIGHMEM,
+	NR_ZONES,
+};
+
 /*
- * The allocator: a free list per power of two. Protected by lock: the lists, and flags, lru and
- * private_data (the order) of free pages.
+ * The allocator: a free list per zone and power of two. Protected by lock: the lists, and flags, lru
+ * and private_data (the order) of free pages.
  */
 struct page_allocator {
 	spinlock_t lock;
-	struct list_head free[NR_PAGE_ORDERS] __guarded_by(lock);
-	unsigned long nr_free __guarded_by(lock);
+	struct list_head free[NR_ZONES][NR_PAGE_ORDERS] __guarded_by(lock);
+	unsigned long nr_free[NR_ZONES] __guarded_by(lock);
 	struct page *pages; /* the array; constant */
 	unsigned long nr_pages;
-	bool poison; /* flips between allocations only */
+	unsigned long nr_lowmem; /* frames from here on are high; constant */
+	bool poison;             /* flips between allocations only */
 };
 
 /* Who can give pages back (shrinker.cc). */

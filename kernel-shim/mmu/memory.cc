@@ -5,6 +5,8 @@
  *      window (aligned to its size)
  *      | direct map: the memfd, frame 0 first | nothing | struct page array | nothing |
  *
+ * With lowmem_bytes the direct map ends there, and what follows is reached by kernel maps only.
+ *
  * The host gives memory to a frame when it is first touched. Huge pages are refused: one would give
  * memory to 512 frames at once, and userfaultfd would have to split it again.
  */
@@ -58,8 +60,9 @@ static int make_memfd(size_t bytes)
 	return fd;
 }
 
-static int map_window(struct mmu *mmu, size_t bytes)
+static int map_window(struct mmu *mmu)
 {
+	const size_t bytes = mmu->nr_lowmem << PAGE_SHIFT;
 	const struct mmu_mapping direct = {.addr = (unsigned long)mmu->window,
 					   .bytes = bytes,
 					   .prot = PROT_READ | PROT_WRITE,
@@ -94,6 +97,7 @@ struct kept_memory {
 	char *window;
 	int memfd;
 	size_t bytes;
+	unsigned long nr_lowmem;
 };
 
 static void drop_kept(void *object)
@@ -111,29 +115,44 @@ static void keep_memory(struct mmu *mmu, size_t bytes)
 
 	if (!kept)
 		return;
-	*kept = {.window = mmu->window, .memfd = mmu->memfd, .bytes = bytes};
+	*kept = {.window = mmu->window,
+		 .memfd = mmu->memfd,
+		 .bytes = bytes,
+		 .nr_lowmem = mmu->nr_lowmem};
 	mmu->kept = kshim_keep(KSHIM_KEPT_MEMORY, kept, drop_kept);
 	if (!mmu->kept)
 		free(kept);
+}
+
+/* High memory comes back zeroed too. */
+static void discard_high(struct mmu *mmu)
+{
+	off_t start = (off_t)(mmu->nr_lowmem << PAGE_SHIFT);
+
+	if (fallocate(mmu->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
+		      (off_t)(mmu->nr_pages << PAGE_SHIFT) - start))
+		kshim_violation("guest memory cannot be discarded: errno %d", errno);
 }
 
 static bool take_kept(struct mmu *mmu, size_t bytes)
 {
 	struct kept_memory *kept = (struct kept_memory *)kshim_kept(KSHIM_KEPT_MEMORY);
 
-	if (!kept || kept->bytes != bytes)
+	if (!kept || kept->bytes != bytes || kept->nr_lowmem != mmu->nr_lowmem)
 		return false;
 	mmu->window = kept->window;
 	mmu->memfd = kept->memfd;
 	mmu->nr_pages = bytes >> PAGE_SHIFT;
 	mmu->pages = (struct page *)(kept->window + MMU_PAGES_OFFSET);
 	mmu->kept = true;
-	memset(mmu->window, 0, bytes);
+	memset(mmu->window, 0, mmu->nr_lowmem << PAGE_SHIFT);
+	if (mmu->nr_lowmem < mmu->nr_pages)
+		discard_high(mmu);
 	memset((void *)mmu->pages, 0, mmu->nr_pages * sizeof(struct page));
 	return true;
 }
 
-int mmu_memory_init(struct mmu *mmu, size_t bytes)
+int mmu_memory_init(struct mmu *mmu, size_t bytes, size_t lowmem_bytes)
 {
 	void *window;
 	int err;
@@ -143,6 +162,12 @@ int mmu_memory_init(struct mmu *mmu, size_t bytes)
 		       bytes, MMU_MEMORY_MAX);
 		return -EINVAL;
 	}
+	if (lowmem_bytes > bytes || !PAGE_ALIGNED(lowmem_bytes)) {
+		pr_err("mmu: %zu bytes of low memory: must be whole pages, at most all %zu bytes\n",
+		       lowmem_bytes, bytes);
+		return -EINVAL;
+	}
+	mmu->nr_lowmem = (lowmem_bytes ? lowmem_bytes : bytes) >> PAGE_SHIFT;
 	if (KSHIM_EXPLORE && take_kept(mmu, bytes))
 		return 0;
 	window = reserve_window(mmu);
@@ -160,7 +185,7 @@ int mmu_memory_init(struct mmu *mmu, size_t bytes)
 		pr_err("mmu: no memfd of %zu bytes for guest memory: error %d\n", bytes, err);
 		goto unmap;
 	}
-	err = map_window(mmu, bytes);
+	err = map_window(mmu);
 	if (err) {
 		pr_err("mmu: cannot map %zu bytes of guest memory: error %d\n", bytes, err);
 		goto close_memfd;
@@ -197,14 +222,24 @@ void mmu_page_discard(struct page *page)
 	struct mmu *mmu = current_mmu();
 	off_t offset = (off_t)(page_to_pfn(page) << PAGE_SHIFT);
 
-	if (fallocate(mmu->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, PAGE_SIZE))
-		memset(page_address(page), 0, PAGE_SIZE); /* the promise that matters */
+	if (!fallocate(mmu->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, PAGE_SIZE))
+		return;
+	/* The promise that matters. */
+	if (page_address(page))
+		memset(page_address(page), 0, PAGE_SIZE);
+	else
+		kshim_violation("guest memory cannot be discarded: errno %d", errno);
 }
 
 struct page *mmu_page_array(unsigned long *nr_pages)
 {
 	*nr_pages = current_mmu()->nr_pages;
 	return current_mmu()->pages;
+}
+
+unsigned long mmu_lowmem_pages(void)
+{
+	return current_mmu()->nr_lowmem;
 }
 
 bool pfn_valid(unsigned long pfn)
@@ -246,7 +281,7 @@ static int mmu_init(struct pv_machine *m)
 	spin_lock_init(&mmu->lock);
 	scoped_guard (spinlock, &mmu->lock)
 		INIT_LIST_HEAD(&mmu->kernel_maps);
-	err = mmu_memory_init(mmu, m->config.memory_bytes);
+	err = mmu_memory_init(mmu, m->config.memory_bytes, m->config.lowmem_bytes);
 	if (err)
 		goto free_mmu;
 	err = mmu_host_init(mmu);

@@ -40,8 +40,9 @@ struct mmu {
 	char *window; /* MMU_WINDOW bytes, aligned to that */
 	struct page *pages;
 	unsigned long nr_pages;
-	bool kept;             /* by the explorer: memory stays when the machine goes */
-	struct mmu_host *host; /* the host's part: fault delivery */
+	unsigned long nr_lowmem; /* with a direct map */
+	bool kept;               /* by the explorer: memory stays when the machine goes */
+	struct mmu_host *host;   /* the host's part: fault delivery */
 
 	spinlock_t lock;
 	struct list_head kernel_maps __guarded_by(lock);
@@ -68,7 +69,7 @@ static inline void mmu_count(u64 *counter, u64 n = 1)
 }
 
 /* memory.cc */
-[[nodiscard]] int mmu_memory_init(struct mmu *mmu, size_t bytes);
+[[nodiscard]] int mmu_memory_init(struct mmu *mmu, size_t bytes, size_t lowmem_bytes);
 void mmu_memory_exit(struct mmu *mmu);
 /* Makes the host have memory for a frame, so that UFFDIO_CONTINUE finds it. 0 or -ENOMEM. */
 [[nodiscard]] int mmu_populate(struct mmu *mmu, unsigned long pfn);

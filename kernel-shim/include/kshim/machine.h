@@ -34,9 +34,11 @@ typedef void (*pv_machine_log_fn)(void *ctx, int level, const char *line);
 
 struct pv_machine_config {
 	size_t memory_bytes = 64ul << 20; /* guest memory, whole pages */
-	unsigned int nr_cpus = 0;         /* 0: as many as the host has */
-	const char *name = "pvshim";      /* begins each line of the log; outlives the machine */
-	int loglevel = 6; /* lines of a level below this are logged (6: not KERN_INFO) */
+	/* Of that, what has a direct map: <linux/highmem.h>. Whole pages; 0: all. */
+	size_t lowmem_bytes = 0;
+	unsigned int nr_cpus = 0;    /* 0: as many as the host has */
+	const char *name = "pvshim"; /* begins each line of the log; outlives the machine */
+	int loglevel = 6;            /* lines of a level below this are logged (6: not KERN_INFO) */
 	pv_machine_log_fn log = nullptr; /* null: standard error */
 	void *log_ctx = nullptr;
 	long fail_alloc = 0; /* as pv_machine_fail_alloc(), from the first allocation on */

@@ -4,7 +4,7 @@
  *
  * Guest memory is one memfd; a frame is a page of it. Frames are reached in three ways:
  *
- *      direct map     every frame, in order, always there          page_address(page)
+ *      direct map     frames in order, always there                page_address(page)
  *      kernel map     any frames, side by side, always there       kernel_map_create()
  *      kernel window  the same, at addresses its owner chooses     kernel_window_map()
  *      area           addresses of a guest program: they fault until their owner installs a PTE
@@ -58,6 +58,8 @@ extern const struct machine_initcall mmu_initcall;
 
 /* The array of all pages of the current machine; *@nr_pages gets their number. */
 struct page *mmu_page_array(unsigned long *nr_pages);
+/* Of these, the first so many have a direct map. */
+unsigned long mmu_lowmem_pages(void);
 
 static inline unsigned long page_to_pfn(const struct page *page)
 {
@@ -66,11 +68,13 @@ static inline unsigned long page_to_pfn(const struct page *page)
 	return (unsigned long)(page - (const struct page *)(base + MMU_PAGES_OFFSET));
 }
 
-/* The frame's address in the direct map: always readable and writable. */
+/* The frame's address in the direct map: always readable and writable. Null for high memory. */
 static inline void *page_address(const struct page *page)
 {
 	unsigned long base = (unsigned long)page & ~(MMU_WINDOW - 1);
 
+	if (unlikely(__atomic_load_n(&page->flags, __ATOMIC_RELAXED) & PG_highmem))
+		return nullptr;
 	return (void *)(base + (page_to_pfn(page) << PAGE_SHIFT));
 }
 

@@ -140,8 +140,11 @@ static void set_slots(struct vmap_state *vmap, const struct vmap_area *area,
 
 void vmap_area_unlink(struct vmap_state *vmap, struct vmap_area *area)
 {
-	scoped_guard (spinlock, &bucket_of(vmap, area->key)->lock)
-		hlist_del_rcu(&area->bucket);
+	/* One that publish() found superfluous was never there. */
+	scoped_guard (spinlock, &bucket_of(vmap, area->key)->lock) {
+		if (!hlist_unhashed(&area->bucket))
+			hlist_del_rcu(&area->bucket);
+	}
 	set_slots(vmap, area, nullptr);
 	unlink_pages(vmap, area);
 }
@@ -226,7 +229,8 @@ static int map_area(struct vmap_state *vmap, struct vmap_area *area, unsigned lo
 
 /*
  * From here on others find it. Two who kmap() a page at once must get one area, since kunmap() says
- * the page and not the address: the second to come gets the first's, which is returned.
+ * the page and not the address: the second to come gets the first's, which is returned, and nobody
+ * ever finds its own.
  */
 static struct vmap_area *publish(struct vmap_state *vmap, const struct vmap_request *request,
 				 struct vmap_area *area)
@@ -236,8 +240,8 @@ static struct vmap_area *publish(struct vmap_state *vmap, const struct vmap_requ
 	struct vmap_area *first =
 		area->flags == VM_KMAP ? use_existing(vmap, request, area->key) : nullptr;
 
-	/* Also when it is not needed: the purge takes apart what is complete. */
-	hlist_add_head_rcu(&area->bucket, &bucket->areas);
+	if (!first)
+		hlist_add_head_rcu(&area->bucket, &bucket->areas);
 	return first;
 }
 

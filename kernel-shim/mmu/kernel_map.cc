@@ -36,14 +36,14 @@ static unsigned long run_length(struct page *const *pages, unsigned long nr)
 }
 
 int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages, unsigned long nr,
-		 int prot)
+		 int prot, int fixed)
 {
 	for (unsigned long done = 0; done < nr;) {
 		unsigned long n = run_length(pages + done, nr - done);
 		const struct mmu_mapping run = {.addr = addr + (done << PAGE_SHIFT),
 						.bytes = n << PAGE_SHIFT,
 						.prot = prot,
-						.flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+						.flags = MAP_SHARED | MAP_POPULATE | fixed,
 						.fd = mmu->memfd,
 						.offset = (u64)page_to_pfn(pages[done])
 							  << PAGE_SHIFT};
@@ -51,7 +51,8 @@ int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages,
 
 		if (IS_ERR(ret))
 			return PTR_ERR_OR_ZERO(ret);
-		kshim_alias(ret, page_address(pages[done]), run.bytes);
+		/* By any address, also where high memory has none: the frame is the object. */
+		kshim_alias(ret, mmu->window + run.offset, run.bytes);
 		done += n;
 	}
 	return 0;
@@ -111,7 +112,7 @@ void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_pr
 		goto uncharge;
 	map->addr = (unsigned long)range;
 	err = mmu_map_runs(mmu, map->addr, pages, nr,
-			   prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ);
+			   prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ, MAP_FIXED);
 	if (err)
 		goto unmap;
 	scoped_guard (spinlock, &mmu->lock)

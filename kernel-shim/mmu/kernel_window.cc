@@ -2,16 +2,18 @@
 /*
  * kernel_window.cc - addresses of the kernel side whose owner says what is mapped where
  *
- *      | slots: a word a page | guard | the window: reserved, or frames | guard |
+ *      | slots: a word a page | guard | the window: frames, or nothing | guard |
  *
- * W1. Every address of the window belongs to this process's reservation at any moment: frames are
- *     mapped over it and it is mapped over them, in one system call each. So no other mmap() of the
- *     process gets an address in between.
- * W2. A page is charged with the host mappings of its runs, and with one for the reservation that
+ * W1. No mmap() of the process gets an address of the window but ours. Where possible the window
+ *     lies apart: far below the places where the host puts mappings that ask for no address, in
+ *     both of its layouts (from the top down; with an unlimited stack from a third upwards). Then
+ *     what is not mapped is a hole, mapping fills it and munmap() makes it again, at no more cost
+ *     than these calls; somebody who asks for one of these addresses all the same is found out at
+ *     once, since ours never replace anything. Where it is not possible (a sanitizer has other uses
+ *     for those addresses; explored worlds have a place of their own) the whole window is reserved:
+ *     frames replace a piece of the reservation, and it replaces them, in one call each.
+ * W2. An area is charged with the host mappings of its runs, and with one for the reservation that
  *     begins behind them: an upper bound, since neighbours may merge.
- *
- * Taking away is one mmap() of nothing over the range. It cannot fail: the mappings that it may
- * split are within the budget, which lies below the host's limit.
  */
 #include "mmu_internal.h"
 
@@ -23,6 +25,11 @@
 #include <sys/mman.h>
 
 constexpr int RESERVED_FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+/* Places apart: below a third of the addresses, above what is linked to a fixed address. */
+constexpr unsigned long APART_FIRST = 0x100000000000ul;
+constexpr unsigned long APART_STRIDE = 1ul << 37;
+constexpr unsigned int APART_PLACES = 64;
 
 /* The slots lie in front of the window; an explored world has them among its other objects. */
 static size_t slots_bytes(unsigned long nr_pages)
@@ -45,24 +52,37 @@ static int host_prot(enum mmu_prot prot)
 	return prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ;
 }
 
-static int make_slots(struct mmu *mmu, struct kernel_window *window, unsigned long base)
+/* The slots are what says that a place is taken. */
+static bool find_place_apart(struct mmu *mmu, struct kernel_window *window)
 {
-	if (!KSHIM_EXPLORE) {
-		window->slots = (void **)base;
-		window->mapped = nullptr;
-		return mmu_host_mprotect(mmu, base, slots_bytes(window->nr_pages),
-					 PROT_READ | PROT_WRITE);
+	if (KSHIM_EXPLORE || window_bytes(window->nr_pages) > APART_STRIDE)
+		return false;
+	for (unsigned long i = 0; i < APART_PLACES; i++) {
+		const struct mmu_mapping slots = {.addr = APART_FIRST + i * APART_STRIDE,
+						  .bytes = slots_bytes(window->nr_pages),
+						  .prot = PROT_READ | PROT_WRITE,
+						  .flags = RESERVED_FLAGS | MAP_FIXED_NOREPLACE,
+						  .fd = -1,
+						  .offset = 0};
+		void *got = mmu_host_mmap(mmu, slots);
+
+		if (IS_ERR(got))
+			continue;
+		if ((unsigned long)got == slots.addr) {
+			window->slots = (void **)got;
+			window->apart = true;
+			return true;
+		}
+		/* A host without MAP_FIXED_NOREPLACE, where somebody is. */
+		mmu_host_munmap((unsigned long)got, slots.bytes);
 	}
-	window->slots = (void **)kcalloc(2 * window->nr_pages, sizeof(void *), GFP_KERNEL);
-	window->mapped = (struct page **)window->slots + window->nr_pages;
-	return window->slots ? 0 : -ENOMEM;
+	return false;
 }
 
-int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages)
+static int reserve_all(struct mmu *mmu, struct kernel_window *window)
 {
-	struct mmu *mmu = current_mmu();
 	const struct mmu_mapping all = {.addr = MMU_KERNEL_WINDOW_HINT,
-					.bytes = window_bytes(nr_pages),
+					.bytes = window_bytes(window->nr_pages),
 					.prot = PROT_NONE,
 					.flags = RESERVED_FLAGS,
 					.fd = -1,
@@ -72,12 +92,40 @@ int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages)
 
 	if (err)
 		return err;
-	window->nr_pages = nr_pages;
-	window->start = (unsigned long)base + slots_bytes(nr_pages) + PAGE_SIZE;
-	err = make_slots(mmu, window, (unsigned long)base);
+	window->apart = false;
+	if (KSHIM_EXPLORE) {
+		window->start = (unsigned long)base + PAGE_SIZE;
+		window->slots = (void **)kcalloc(2 * window->nr_pages, sizeof(void *), GFP_KERNEL);
+		window->mapped = (struct page **)window->slots + window->nr_pages;
+		err = window->slots ? 0 : -ENOMEM;
+	} else {
+		window->slots = (void **)base;
+		err = mmu_host_mprotect(mmu, (unsigned long)base, slots_bytes(window->nr_pages),
+					PROT_READ | PROT_WRITE);
+	}
 	if (err)
 		mmu_host_munmap((unsigned long)base, all.bytes);
 	return err;
+}
+
+int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages)
+{
+	struct mmu *mmu = current_mmu();
+
+	*window = {.start = 0,
+		   .nr_pages = nr_pages,
+		   .slots = nullptr,
+		   .mapped = nullptr,
+		   .apart = false};
+	if (!find_place_apart(mmu, window)) {
+		int err = reserve_all(mmu, window);
+
+		if (err)
+			return err;
+	}
+	if (!KSHIM_EXPLORE)
+		window->start = (unsigned long)window->slots + slots_bytes(nr_pages) + PAGE_SIZE;
+	return 0;
 }
 
 void kernel_window_release(struct kernel_window *window)
@@ -101,9 +149,13 @@ static void note_mapped(struct kernel_window *window, unsigned long first, unsig
 static void unmap(struct kernel_window *window, unsigned long first, unsigned long nr)
 {
 	void *addr = (void *)page_addr(window, first);
+	const size_t bytes = nr << PAGE_SHIFT;
 
 	note_mapped(window, first, nr, nullptr);
-	if (mmap(addr, nr << PAGE_SHIFT, PROT_NONE, RESERVED_FLAGS | MAP_FIXED, -1, 0) != addr)
+	kshim_unalias(addr, bytes);
+	if (window->apart)
+		mmu_host_munmap((unsigned long)addr, bytes);
+	else if (mmap(addr, bytes, PROT_NONE, RESERVED_FLAGS | MAP_FIXED, -1, 0) != addr)
 		kshim_violation("unmapping %lu pages at %p failed: errno %d", nr, addr, errno);
 }
 
@@ -119,7 +171,11 @@ long kernel_window_map(struct kernel_window *window, unsigned long first, struct
 	charge = mmu_count_runs(pages, nr) + 1;
 	if (!mmu_try_charge(mmu, charge))
 		return -ENOMEM;
-	err = mmu_map_runs(mmu, page_addr(window, first), pages, nr, host_prot(prot));
+	err = mmu_map_runs(mmu, page_addr(window, first), pages, nr, host_prot(prot),
+			   window->apart ? MAP_FIXED_NOREPLACE : MAP_FIXED);
+	if (err == -EEXIST)
+		kshim_violation("somebody else maps something in the kernel's window at %#lx",
+				page_addr(window, first));
 	if (err) {
 		unmap(window, first, nr);
 		mmu_uncharge(mmu, charge);

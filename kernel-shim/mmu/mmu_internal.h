@@ -79,9 +79,12 @@ void mmu_kernel_maps_exit(struct mmu *mmu);
 /* Frames of the current machine, all of them? Host mappings for the runs of contiguous ones. */
 bool mmu_pages_are_ours(const struct mmu *mmu, struct page *const *pages, unsigned long nr);
 s64 mmu_count_runs(struct page *const *pages, unsigned long nr);
-/* Maps the runs over addresses that are reserved. On failure a part of it may be mapped. */
+/*
+ * Maps the runs over addresses that are the caller's; @fixed: MAP_FIXED or MAP_FIXED_NOREPLACE. On
+ * failure a part of it may be mapped.
+ */
 [[nodiscard]] int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages,
-			       unsigned long nr, int prot);
+			       unsigned long nr, int prot, int fixed);
 
 /* kernel_window.cc: an access was refused, and it is nobody's area. In a signal handler. */
 void mmu_report_refused(unsigned long addr, bool write);

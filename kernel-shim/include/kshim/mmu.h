@@ -150,6 +150,7 @@ struct kernel_window {
 	 * is what a stale address reaches.
 	 */
 	struct page **mapped;
+	bool apart; /* private to the mmu: where the host puts nothing by itself */
 };
 
 /* Reserves the addresses; no memory and no frames. 0 or -ENOMEM. May sleep, as all of these. */

@@ -105,7 +105,7 @@ std::vector<load> make_loads()
 		{"scatter_write", touch::write, false, four},
 		{"xfs_dir", touch::read, true, dir},
 		{"kmap", touch::write, false, {api::kmap, 1, zipf(1 << 16, high_frames)}},
-		{"pair", touch::nothing, false, dir},
+		{"pair", touch::nothing, true, dir},
 	};
 }
 

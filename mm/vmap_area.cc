@@ -11,6 +11,7 @@
  */
 #include "vmap_internal.h"
 
+#include <kshim/mutant.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -169,7 +170,7 @@ static struct vmap_area *alloc_area(struct vmap_state *vmap, const struct vmap_r
 	for (u32 i = 0; i < area->nr; i++) {
 		area->pages[i] = request->pages[i];
 		area->aliases[i].area = area;
-		if (request->take_refs)
+		if (request->take_refs && !KSHIM_MUTANT(vmap_no_references))
 			get_page(area->pages[i]);
 	}
 	area->vm = {.addr = nullptr,
@@ -269,6 +270,9 @@ struct vmap_area *vmap_area_get(const struct vmap_request *request)
 	area = alloc_area(vmap, request, key);
 	if (!area)
 		return nullptr;
+	/* Mutant: found before it is there. */
+	if (KSHIM_MUTANT(vmap_published_unmapped))
+		hlist_add_head_rcu(&area->bucket, &bucket_of(vmap, key)->areas);
 	do {
 		err = map_area(vmap, area, request->align);
 	} while ((err == -ENOMEM || err == -EBUSY) && request->may_purge &&
@@ -278,6 +282,8 @@ struct vmap_area *vmap_area_get(const struct vmap_request *request)
 		return nullptr;
 	}
 	vmap_count(&vmap->maps, 1);
+	if (KSHIM_MUTANT(vmap_published_unmapped))
+		return area;
 	first = unlikely(vmap->debug) ? publish_debug(vmap, request, area)
 				      : publish(vmap, request, area);
 	if (first) {

@@ -128,7 +128,7 @@ int vmap_debug_init(struct vmap_state *vmap)
 	if (!vmap->debug)
 		return -ENOMEM;
 	spin_lock_init(&vmap->debug->record_lock);
-	kernel_window_watch(&vmap->window, on_refused);
+	kernel_window_watch(on_refused);
 	return 0;
 }
 
@@ -136,7 +136,7 @@ void vmap_debug_exit(struct vmap_state *vmap)
 {
 	if (!vmap->debug)
 		return;
-	kernel_window_watch(&vmap->window, nullptr);
+	kernel_window_watch(nullptr);
 	kfree(vmap->debug);
 	vmap->debug = nullptr;
 }

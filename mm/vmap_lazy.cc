@@ -13,6 +13,7 @@
  */
 #include "vmap_internal.h"
 
+#include <kshim/mutant.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 
@@ -65,6 +66,15 @@ static void count_lazy(struct vmap_state *vmap, u32 nr)
 	vmap_count(&node->lazy_pages, nr);
 }
 
+static void list_area(struct vmap_state *vmap, struct vmap_area *area)
+	__must_hold(&area->node->lazy_lock)
+{
+	list_add_tail(&area->lazy, &area->node->lazy);
+	vmap_count(&vmap->listed_areas, 1);
+	vmap_count(&vmap->listed_pages, area->nr);
+	vmap_count(&vmap->listed_mappings, area->mappings);
+}
+
 /*
  * Listing and the last user's leaving are one step to whoever holds the lock (V3). Were they two, an
  * area could be revived and left again in between by somebody who sees VMAP_LISTED, and a
@@ -74,6 +84,15 @@ static void count_lazy(struct vmap_state *vmap, u32 nr)
 static bool leave_listed(struct vmap_state *vmap, struct vmap_area *area)
 {
 	struct vmap_node *node = area->node;
+
+	/* Mutant: two steps. */
+	if (KSHIM_MUTANT(vmap_listed_late)) {
+		smp_store_release(&area->use, VMAP_LISTED);
+		count_lazy(vmap, area->nr);
+		guard(spinlock)(&node->lazy_lock);
+		list_area(vmap, area);
+		return true;
+	}
 	guard(spinlock)(&node->lazy_lock);
 	u32 use = READ_ONCE(area->use);
 	bool last;
@@ -85,10 +104,7 @@ static bool leave_listed(struct vmap_state *vmap, struct vmap_area *area)
 		count_lazy(vmap, area->nr);
 	if (!last || use & VMAP_LISTED)
 		return false;
-	list_add_tail(&area->lazy, &node->lazy);
-	vmap_count(&vmap->listed_areas, 1);
-	vmap_count(&vmap->listed_pages, area->nr);
-	vmap_count(&vmap->listed_mappings, area->mappings);
+	list_area(vmap, area);
 	return true;
 }
 

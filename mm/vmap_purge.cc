@@ -16,6 +16,7 @@
  */
 #include "vmap_internal.h"
 
+#include <kshim/mutant.h>
 #include <linux/kernel.h>
 #include <linux/list_sort.h>
 #include <linux/slab.h>
@@ -141,7 +142,7 @@ static void free_area(struct vmap_state *vmap, struct vmap_area *area)
 	if (unlikely(vmap->debug))
 		vmap_debug_purged(vmap, area);
 	vmap_area_unlink(vmap, area);
-	for (u32 i = 0; i < area->nr; i++)
+	for (u32 i = 0; i < area->nr && !KSHIM_MUTANT(vmap_no_references); i++)
 		put_page(area->pages[i]);
 	vmap_count(&vmap->areas, -1);
 	vmap_count(&vmap->pages, -(s64)area->nr);
@@ -299,6 +300,20 @@ static bool claim_aliases(struct vmap_state *vmap, struct page *page, struct lis
 	return all;
 }
 
+/* For a mutant. */
+[[maybe_unused]] static bool has_lazy_area(const struct page *page)
+{
+	struct vmap_alias *alias;
+
+	guard(rcu)();
+	hlist_for_each_entry_rcu(alias, &page->vmap_aliases, node)
+	{
+		if (!(READ_ONCE(alias->area->use) & VMAP_DEAD))
+			return true;
+	}
+	return false;
+}
+
 int vmap_shootdown(struct page *const *pages, unsigned long nr)
 {
 	struct list_head claimed = LIST_HEAD_INIT(claimed);
@@ -311,6 +326,10 @@ int vmap_shootdown(struct page *const *pages, unsigned long nr)
 		return 0;
 
 	struct vmap_state *vmap = current_vmap();
+
+	/* Mutant: what a purge has claimed is taken for gone. */
+	if (KSHIM_MUTANT(vmap_shootdown_trusts_claims) && !has_lazy_area(pages[i]))
+		return 0;
 	/* A purge that is under way has claimed, maybe, and not flushed: with the lock it has. */
 	guard(mutex)(&vmap->purge_lock);
 

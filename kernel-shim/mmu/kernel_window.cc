@@ -125,6 +125,7 @@ int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages)
 	}
 	if (!KSHIM_EXPLORE)
 		window->start = (unsigned long)window->slots + slots_bytes(nr_pages) + PAGE_SIZE;
+	WRITE_ONCE(mmu->kernel_window, window);
 	return 0;
 }
 
@@ -132,7 +133,8 @@ void kernel_window_release(struct kernel_window *window)
 {
 	const size_t before = slots_bytes(window->nr_pages) + PAGE_SIZE;
 
-	kernel_window_watch(window, nullptr);
+	kernel_window_watch(nullptr);
+	WRITE_ONCE(current_mmu()->kernel_window, nullptr);
 	if (KSHIM_EXPLORE)
 		kfree(window->slots);
 	mmu_host_munmap(window->start - before, window_bytes(window->nr_pages));
@@ -199,13 +201,9 @@ int kernel_window_refuse(struct kernel_window *window, unsigned long first, unsi
 				 refuse ? PROT_NONE : host_prot(prot));
 }
 
-void kernel_window_watch(struct kernel_window *window,
-			 void (*report)(unsigned long addr, bool write))
+void kernel_window_watch(void (*report)(unsigned long addr, bool write))
 {
-	struct mmu *mmu = current_mmu();
-
-	WRITE_ONCE(mmu->watched, report ? window : nullptr);
-	smp_store_release(&mmu->report, report);
+	smp_store_release(&current_mmu()->report, report);
 }
 
 void mmu_report_refused(unsigned long addr, bool write)
@@ -214,11 +212,26 @@ void mmu_report_refused(unsigned long addr, bool write)
 	struct mmu *mmu = m ? m->mmu : nullptr;
 	void (*report)(unsigned long addr, bool write) =
 		mmu ? smp_load_acquire(&mmu->report) : nullptr;
-	const struct kernel_window *window = report ? READ_ONCE(mmu->watched) : nullptr;
+	const struct kernel_window *window = report ? READ_ONCE(mmu->kernel_window) : nullptr;
 
 	if (window && (addr - window->start) >> PAGE_SHIFT < window->nr_pages)
 		report(addr, write);
 }
+
+#if KSHIM_EXPLORE
+struct page *kernel_window_reached(const void *addr)
+{
+	const struct kernel_window *window = READ_ONCE(current_mmu()->kernel_window);
+	unsigned long page = ((unsigned long)addr - window->start) >> PAGE_SHIFT;
+
+	return page < window->nr_pages ? READ_ONCE(window->mapped[page]) : nullptr;
+}
+
+const void *kernel_window_start(void)
+{
+	return (const void *)READ_ONCE(current_mmu()->kernel_window)->start;
+}
+#endif
 
 long kernel_window_room(void)
 {

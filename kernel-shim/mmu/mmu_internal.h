@@ -47,8 +47,8 @@ struct mmu {
 	spinlock_t lock;
 	struct list_head kernel_maps __guarded_by(lock);
 
-	/* Atomic: who is told of refused accesses in a window (kernel_window_watch()). */
-	struct kernel_window *watched;
+	/* Atomic: mm's window, and who is told of refused accesses in it. */
+	struct kernel_window *kernel_window;
 	void (*report)(unsigned long addr, bool write);
 
 	/* Atomic. */

@@ -153,7 +153,10 @@ struct kernel_window {
 	bool apart; /* private to the mmu: where the host puts nothing by itself */
 };
 
-/* Reserves the addresses; no memory and no frames. 0 or -ENOMEM. May sleep, as all of these. */
+/*
+ * Reserves the addresses; no memory and no frames. One window a machine. 0 or -ENOMEM. May sleep, as
+ * all of these.
+ */
 [[nodiscard]] int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages);
 /* Takes back the addresses and whatever is mapped there. */
 void kernel_window_release(struct kernel_window *window);
@@ -182,11 +185,16 @@ void kernel_window_unmap(struct kernel_window *window, unsigned long first, unsi
 				       unsigned long nr, bool refuse, enum mmu_prot prot);
 
 /**
- * kernel_window_watch - be told of refused accesses in the window, before they become fatal
+ * kernel_window_watch - be told of refused accesses in the machine's window, before they are fatal
  * @report: runs in the handler of the faulting thread; null: none
  */
-void kernel_window_watch(struct kernel_window *window,
-			 void (*report)(unsigned long addr, bool write));
+void kernel_window_watch(void (*report)(unsigned long addr, bool write));
+
+#if KSHIM_EXPLORE
+/* The frame that a load at @addr of the machine's window reaches now; null: it would fault. */
+struct page *kernel_window_reached(const void *addr);
+const void *kernel_window_start(void);
+#endif
 
 /* Host mappings that the machine may still make. */
 long kernel_window_room(void);

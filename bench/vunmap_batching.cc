@@ -12,11 +12,12 @@
  *      kmap           single frames, some much more often than others (Zipf)
  *      pair           xfs_dir's map and unmap, without touching anything
  *
- * Each load runs under every manager with 1, 2 and 4 threads, with and without a thread that keeps
- * the other processor busy (so that a flush has somebody to interrupt). Threads have lists of their
- * own. Rounds of all managers alternate; a figure is the median of the rounds. It is the processor's
- * time per operation (a wait for another processor's flush is spent spinning and counts), so that
- * threads in greater number than processors do not look slow; "wall" is the other clock.
+ * Each load runs under every manager with 1, 2 and 4 threads, with and without a thread that
+ * keeps the other processor busy (so that a flush has somebody to interrupt). Threads have lists
+ * of their own. Rounds of all managers alternate; a figure is the median of the rounds. It is the
+ * processor's time per operation (a wait for another processor's flush is spent spinning and
+ * counts), so that threads in greater number than processors do not look slow; "wall" is the
+ * other clock.
  *
  * Exit status: 0; 1: the host refused something; 2: bad arguments.
  */
@@ -506,7 +507,10 @@ int main(int argc, char **argv)
 		if (ns >= 0)
 			shootdown_ns = std::isnan(shootdown_ns) ? ns : std::max(ns, shootdown_ns);
 	}
-	/* An idle address space is not interrupted: without the busy thread there is no flush to pay. */
+	/*
+	 * An idle address space is not interrupted: without the busy thread there is no flush to
+	 * pay.
+	 */
 	std::printf("\n# busy thread beside 1 thread: ran %.0f %% of the time%s\n",
 		    100 * busy_alone.ran_ns / busy_alone.wanted_ns,
 		    busy_alone.ran_ns < 0.8 * busy_alone.wanted_ns

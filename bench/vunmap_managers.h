@@ -48,7 +48,9 @@ public:
 	virtual void leave() = 0;
 	virtual volatile unsigned *map(std::size_t list) = 0;
 	virtual void unmap(std::size_t list, volatile unsigned *addr) = 0;
-	/* ns a page of asking for pages that nothing reaches to be unreachable; < 0: has no such. */
+	/*
+	 * ns a page of asking for pages that nothing reaches to be unreachable; < 0: has no such.
+	 */
 	virtual double shootdown_ns() { return -1; }
 };
 

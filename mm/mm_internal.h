@@ -20,8 +20,8 @@ enum page_zone {
 };
 
 /*
- * The allocator: a free list per zone and power of two. Protected by lock: the lists, and flags, lru
- * and private_data (the order) of free pages.
+ * The allocator: a free list per zone and power of two. Protected by lock: the lists, and flags,
+ * lru and private_data (the order) of free pages.
  */
 struct page_allocator {
 	spinlock_t lock;

@@ -3,8 +3,8 @@
  * vmalloc.cc - pages and addresses together (<linux/vmalloc.h>)
  *
  * The area has the only references to its pages. After vfree() they stay where they are until a
- * purge, as everything does that is unmapped lazily, and nobody gets them back: a vmalloc() takes new
- * ones. When the allocator runs out of pages it purges them (vmap's shrinker).
+ * purge, as everything does that is unmapped lazily, and nobody gets them back: a vmalloc() takes
+ * new ones. When the allocator runs out of pages it purges them (vmap's shrinker).
  */
 #include "vmap_internal.h"
 

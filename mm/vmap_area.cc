@@ -4,10 +4,10 @@
  *
  *      made:      references, links from the pages, addresses, host mapping, slots, bucket
  *      revived:   bucket -> same pages, lazy -> use: 0 to 1            no lock, no system call
- *      unlinked:  bucket, slots, links from the pages                  by the purge, after its flush
+ *      unlinked:  bucket, slots, links from the pages               by the purge, after its flush
  *
- * An area is in its bucket last, since it can be revived (or, for kmap, shared) from then on: whoever
- * finds it there finds it mapped. Invariants and locks: vmap_internal.h.
+ * An area is in its bucket last, since it can be revived (or, for kmap, shared) from then on:
+ * whoever finds it there finds it mapped. Invariants and locks: vmap_internal.h.
  */
 #include "vmap_internal.h"
 

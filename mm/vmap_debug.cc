@@ -2,11 +2,11 @@
 /*
  * vmap_debug.cc - use after vunmap (vmap.debug)
  *
- * Lazily unmapped addresses still work, so using one goes unnoticed until a purge, or for ever. With
- * vmap.debug they are refused from the moment they are given back, as if the page tables had been
- * cleared at once, and let through again on revival. An access then faults; before the fault takes
- * its course it is reported with the area's pages and who unmapped it. That holds for purged areas
- * too, the last few of which are remembered.
+ * Lazily unmapped addresses still work, so using one goes unnoticed until a purge, or for ever.
+ * With vmap.debug they are refused from the moment they are given back, as if the page tables had
+ * been cleared at once, and let through again on revival. An access then faults; before the fault
+ * takes its course it is reported with the area's pages and who unmapped it. That holds for
+ * purged areas too, the last few of which are remembered.
  *
  * Locks: debug_lock makes a change of state and of the protection one step to other users;
  * record_lock guards the record. The report runs in a signal handler of the thread that made the
@@ -106,7 +106,10 @@ void vmap_debug_refuse(struct vmap_state *vmap, struct vmap_area *area, bool ref
 {
 	int err = kernel_window_refuse(&vmap->window, area->first, area->nr, refuse, area->prot);
 
-	/* Refused is what it stays, if the host has no memory to undo it: that would kill its user. */
+	/*
+	 * Refused is what it stays, if the host has no memory to undo it: that would kill its
+	 * user.
+	 */
 	if (err && !refuse)
 		pr_err("vmap: %p cannot be used again: error %d\n", area->vm.addr, err);
 }

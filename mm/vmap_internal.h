@@ -13,28 +13,28 @@
  *
  * An area is found in three ways:
  *
- *      by address      window.slots[page]     every page of it points to it    vunmap, vmalloc_to_page
+ *      by address      window.slots[page]     every page points to it   vunmap, vmalloc_to_page
  *      by its pages    buckets[hash of them]  all areas                        revival, vmap_check
  *      from a page     page->vmap_aliases     one link per page of an area     shootdown
  *
  * Readers of all three hold rcu_read_lock() and no lock; an area is freed after a grace period.
- * KSHIM: Linux looks up addresses in a tree per node. Ours is a table, as a page table is; the trees
- * of the nodes (augmented by the largest hole) keep free addresses only.
+ * KSHIM: Linux looks up addresses in a tree per node. Ours is a table, as a page table is; the
+ * trees of the nodes (augmented by the largest hole) keep free addresses only.
  *
  * area->use is the state, one word:
  *
  *      users > 0                live; above 1 only for kmap
  *      users == 0               lazy: mapped, owned by nobody; whoever makes it 1 has revived it
  *      VMAP_DEAD                claimed by a purge: stays dead, users == 0
- *      VMAP_LISTED              on node->lazy; stays there while it is revived, the purge sorts it out
+ *      VMAP_LISTED              on node->lazy; stays there while it is revived
  *
  * V1. An area's links from its pages exist before the host mapping does and until it is gone.
- * V2. Only who holds purge_lock makes areas dead, and by the time it drops the lock they are flushed,
- *     unlinked, and their references dropped. So with purge_lock held no area is dead.
+ * V2. Only who holds purge_lock makes areas dead, and by the time it drops the lock they are
+ *     flushed, unlinked, and their references dropped. So with purge_lock held no area is dead.
  * V3. VMAP_LISTED changes under node->lazy_lock, together with the list: whoever sees the bit and
  *     then makes the area lazy knows that a purge which comes later finds it.
  *
- * Locks, outermost first; all but the mutexes are spin locks and are leaves but for the order given:
+ * Locks, outermost first; what follows the mutexes are spin locks:
  *
  *      debug_lock (mutex)     only with vmap.debug: makes refusing and a change of state one step
  *      purge_lock (mutex)     claims and flushes, one at a time; retired areas
@@ -224,8 +224,6 @@ void vmap_space_exit(struct vmap_space *space);
 /* Takes back what were @pieces neighbouring pieces. */
 void vmap_space_free(struct vmap_space *space, unsigned long first, unsigned long nr,
 		     unsigned long pieces);
-/* Pages that nobody has, the rest of the block included. */
-unsigned long vmap_space_left(struct vmap_space *space);
 
 /* vmap_area.cc */
 struct vmap_request {
@@ -244,10 +242,8 @@ struct vmap_area *vmap_area_get(const struct vmap_request *request);
 struct vmap_area *vmap_area_at(const void *addr, unsigned long flags);
 /* The live area of kmap(@page); null when it is not mapped. */
 struct vmap_area *vmap_area_of_kmap(struct page *page);
-/* What points to the area, but for its addresses' slots when they are not mapped. Then it is only
- * reachable by readers that were there before. */
+/* Takes away all that points to a flushed area; readers that were there before still see it. */
 void vmap_area_unlink(struct vmap_state *vmap, struct vmap_area *area);
-/* Any context. */
 static inline spinlock_t *vmap_alias_lock(struct vmap_state *vmap, const struct page *page)
 {
 	/* Frames that are likely to be neighbours in an area share a lock. */
@@ -259,7 +255,9 @@ static inline spinlock_t *vmap_alias_lock(struct vmap_state *vmap, const struct 
 void vmap_area_put(struct vmap_area *area, const void *caller);
 void vmap_lazy_init(struct vmap_state *vmap);
 void vmap_lazy_exit(struct vmap_state *vmap);
-/* Makes room when addresses or mappings ran out; each time by a stronger means. False: none left. */
+/*
+ * Makes room when addresses or mappings ran out; each time by a stronger means. False: none left.
+ */
 bool vmap_make_room(struct vmap_state *vmap, unsigned int *attempt);
 
 /* vmap_purge.cc */
@@ -273,8 +271,6 @@ unsigned long vmap_purge_some(struct vmap_state *vmap, unsigned long nr_pages);
 void vmap_purge_old(struct vmap_state *vmap, unsigned long when);
 /* Frees what waits for a grace period; nobody looks any more. */
 void vmap_free_retired(struct vmap_state *vmap);
-/* Frees an area that was never seen by anybody else. */
-void vmap_area_free_now(struct vmap_area *area);
 
 /* vmap_debug.cc */
 [[nodiscard]] int vmap_debug_init(struct vmap_state *vmap);

@@ -8,8 +8,8 @@
  *      lazy+revive    past a limit the longest unused half; until then the same pages get them back
  *      any            all: a map call runs out of addresses or mappings, the allocator out of pages
  *
- * The limits count what is listed, lazy or revived: that changes only when an area is listed for the
- * first time since a purge, so giving back and getting again touches nothing that is shared.
+ * The limits count what is listed, lazy or revived: that changes only when an area is listed for
+ * the first time since a purge, so giving back and getting again touches nothing that is shared.
  */
 #include "vmap_internal.h"
 
@@ -66,18 +66,18 @@ static void count_lazy(struct vmap_state *vmap, u32 nr)
 	vmap_count(&node->lazy_pages, nr);
 }
 
-static void list_area(struct vmap_state *vmap, struct vmap_area *area)
-	__must_hold(&area->node->lazy_lock)
+static void list_area(struct vmap_state *vmap, struct vmap_node *node, struct vmap_area *area)
+	__must_hold(&node->lazy_lock)
 {
-	list_add_tail(&area->lazy, &area->node->lazy);
+	list_add_tail(&area->lazy, &node->lazy);
 	vmap_count(&vmap->listed_areas, 1);
 	vmap_count(&vmap->listed_pages, area->nr);
 	vmap_count(&vmap->listed_mappings, area->mappings);
 }
 
 /*
- * Listing and the last user's leaving are one step to whoever holds the lock (V3). Were they two, an
- * area could be revived and left again in between by somebody who sees VMAP_LISTED, and a
+ * Listing and the last user's leaving are one step to whoever holds the lock (V3). Were they two,
+ * an area could be revived and left again in between by somebody who sees VMAP_LISTED, and a
  * vm_unmap_aliases() after that would not find it.
  * Return: true when the area was not listed before.
  */
@@ -90,7 +90,7 @@ static bool leave_listed(struct vmap_state *vmap, struct vmap_area *area)
 		smp_store_release(&area->use, VMAP_LISTED);
 		count_lazy(vmap, area->nr);
 		guard(spinlock)(&node->lazy_lock);
-		list_area(vmap, area);
+		list_area(vmap, node, area);
 		return true;
 	}
 	guard(spinlock)(&node->lazy_lock);
@@ -104,7 +104,7 @@ static bool leave_listed(struct vmap_state *vmap, struct vmap_area *area)
 		count_lazy(vmap, area->nr);
 	if (!last || use & VMAP_LISTED)
 		return false;
-	list_area(vmap, area);
+	list_area(vmap, node, area);
 	return true;
 }
 

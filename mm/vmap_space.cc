@@ -5,12 +5,12 @@
  *      |###|    |#|  block: |##|#|###|next ... end|      |####|
  *           free                                   free
  *
- * Free ranges are in a treap, by address, augmented with the largest range below each node, so that
- * the lowest range that fits is found in log n steps. A piece that is given back grows together with
- * its neighbours. Small maps are cut from a block, one behind the other: neighbours in time are
- * neighbours in address, and leave together in one flush. A block is nothing but a piece that is
- * being cut up: what was cut from it returns to the tree by itself, so one long-lived map pins its
- * own pages and not a block.
+ * Free ranges are in a treap, by address, augmented with the largest range below each node, so
+ * that the lowest range that fits is found in log n steps. A piece that is given back grows
+ * together with its neighbours. Small maps are cut from a block, one behind the other: neighbours
+ * in time are neighbours in address, and leave together in one flush. A block is nothing but a
+ * piece that is being cut up: what was cut from it returns to the tree by itself, so one
+ * long-lived map pins its own pages and not a block.
  *
  * S1. Two ranges of the tree are never neighbours.
  * S2. There are pieces + 1 descriptors or more: k pieces leave at most k + 1 ranges between them.
@@ -258,17 +258,6 @@ void vmap_space_free(struct vmap_space *space, unsigned long first, unsigned lon
 {
 	guard(spinlock)(&space->lock);
 	free_piece(space, first, nr, pieces);
-}
-
-static unsigned long count_free(const struct vmap_range *t)
-{
-	return t ? t->nr + count_free(t->left) + count_free(t->right) : 0;
-}
-
-unsigned long vmap_space_left(struct vmap_space *space)
-{
-	guard(spinlock)(&space->lock);
-	return count_free(space->root) + space->block_end - space->block_next;
 }
 
 int vmap_space_init(struct vmap_space *space, unsigned long base, unsigned long first,

@@ -4,9 +4,10 @@
  *
  *	page  a: low memory, mapped by vmap()	  page  h: high memory, mapped by kmap()
  *
- * The oracle is kernel_window_reached(): which frame a load at an address reaches, whoever has it.
- * There is no PTE apart from a translation in it: unmapping is one call of the host, which takes both
- * away from all processors, so what the window still maps is what a stale address reaches.
+ * The oracle is kernel_window_reached(): which frame a load at an address reaches, whoever has
+ * it. There is no PTE apart from a translation in it: unmapping is one call of the host, which
+ * takes both away from all processors, so what the window still maps is what a stale address
+ * reaches.
  */
 #include "catalogue.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The lazy-flush manager under load: threads map, unmap, revive and shoot down the same pages, while
- * one purges. And the behaviours that lib/test_vmalloc.c of Linux exercises, each as a case that runs
- * in several threads at once, under each policy.
+ * The lazy-flush manager under load: threads map, unmap, revive and shoot down the same pages,
+ * while one purges. And the behaviours that lib/test_vmalloc.c of Linux exercises, each as a case
+ * that runs in several threads at once, under each policy.
  *
  *      pages   one pool for all threads, each page begins with its stamp
  *      thread  maps a random run of the pool: every page must say its stamp, and be held
@@ -10,9 +10,9 @@
  *      at the end of a round, alone: counters equal areas (I4); after vm_unmap_aliases() none of
  *              the addresses of the round reaches anything, each probed with a load (I2)
  *
- * The seed is printed; PVSHIM_SEED=n repeats it, as far as threads can.
- * To see it fail: let collect_from() claim with a plain store, or leave_listed() list the area after
- * it made it lazy, or publish() add the superfluous area of a kmap().
+ * The seed is printed; PVSHIM_SEED=n repeats it, as far as threads can. To see it fail: let
+ * collect_from() claim with a plain store, or leave_listed() list the area after it made it lazy,
+ * or publish() add the superfluous area of a kmap().
  */
 #include "unit/vmap_fixture.h"
 
@@ -183,8 +183,8 @@ void align_shift(case_args a)
 }
 
 /*
- * 128, 256, 512: Linux's per-CPU areas and kvfree_rcu() come from vmalloc; ours do not. What they ask
- * of it: many at once, freed by another thread than the one that allocated, after a while.
+ * 128, 256, 512: Linux's per-CPU areas and kvfree_rcu() come from vmalloc; ours do not. What they
+ * ask of it: many at once, freed by another thread than the one that allocated, after a while.
  */
 void freed_by_others(case_args a)
 {

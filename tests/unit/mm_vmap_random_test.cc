@@ -6,9 +6,9 @@
  *      old     addresses that were given back; a load faults, or finds the page that was there
  *              (lazy), or belongs to a live area by now
  *
- * Old addresses are probed with real loads: after vm_unmap_aliases() all of them must fault, after a
- * shootdown those of its pages. An address that still worked before a map call, and comes out of it,
- * must be the same area: it was handed out before a flush covered it (I3).
+ * Old addresses are probed with real loads: after vm_unmap_aliases() all of them must fault,
+ * after a shootdown those of its pages. An address that still worked before a map call, and comes
+ * out of it, must be the same area: it was handed out before a flush covered it (I3).
  */
 #include "unit/vmap_fixture.h"
 
@@ -123,7 +123,10 @@ private:
 		if (w_.stats().flushes == flushes)
 			check_reuse(addr, what, worked);
 		check_overlap(addr, nr_pages);
-		/* What overlaps was flushed, as has just been checked: it is another's address now. */
+		/*
+		 * What overlaps was flushed, as has just been checked: it is another's address
+		 * now.
+		 */
 		std::erase_if(old_, [&](const auto &old) {
 			return old.first + old.second.pages.size() * PAGE_SIZE > addr &&
 			       addr + nr_pages * PAGE_SIZE > old.first;

@@ -98,7 +98,9 @@ TEST(mm_vmap, after_vm_unmap_aliases_no_old_address_reaches_anything)
 	}
 	for (char *addr : old)
 		vunmap(addr);
-	/* Fills blocks to the end: those have no free space left, and are looked at all the same. */
+	/*
+	 * Fills blocks to the end: those have no free space left, and are looked at all the same.
+	 */
 	for (unsigned int i = 0; i < 200; i++) {
 		char *addr = static_cast<char *>(vm_map_ram(pages.data() + i % 32, 8, -1));
 
@@ -288,7 +290,8 @@ TEST(mm_vmap, what_is_old_goes_by_itself)
 	char *addr = map(pages);
 
 	vunmap(addr);
-	while (w.stats().lazy_areas && std::chrono::steady_clock::now() < give_up)
+	/* Purged, and not only claimed for it. */
+	while (!w.stats().purged_areas && std::chrono::steady_clock::now() < give_up)
 		std::this_thread::yield();
 	EXPECT_EQ(w.stats().lazy_areas, 0u);
 	EXPECT_FALSE(load(addr));

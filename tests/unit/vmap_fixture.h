@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vmap_fixture.h - a machine with mm, and pages that carry their frame number, for the tests of vmap
+ * vmap_fixture.h - a machine with mm, and pages that carry their frame number, for the tests of
+ * vmap
  *
  * What an address reaches is found out by a real load that may fault.
  */

@@ -42,7 +42,10 @@ struct pv_machine_config {
 	pv_machine_log_fn log = nullptr; /* null: standard error */
 	void *log_ctx = nullptr;
 	long fail_alloc = 0; /* as pv_machine_fail_alloc(), from the first allocation on */
-	/* Settings of subsystems, "vmap.policy=eager ...": <linux/moduleparam.h>; outlives the machine. */
+	/*
+	 * Settings of subsystems, "vmap.policy=eager ...": <linux/moduleparam.h>; outlives the
+	 * machine.
+	 */
 	const char *params = nullptr;
 };
 

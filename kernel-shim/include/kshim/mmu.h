@@ -154,8 +154,8 @@ struct kernel_window {
 };
 
 /*
- * Reserves the addresses; no memory and no frames. One window a machine. 0 or -ENOMEM. May sleep, as
- * all of these.
+ * Reserves the addresses; no memory and no frames. One window a machine. 0 or -ENOMEM. May sleep,
+ * as all of these.
  */
 [[nodiscard]] int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages);
 /* Takes back the addresses and whatever is mapped there. */

@@ -2,10 +2,10 @@
 /*
  * linux/highmem.h - pages without an address of their own
  *
- * With pv_machine_config.lowmem_bytes, pages above that have no direct map (page_address() is null);
- * alloc_pages() gives them to those who ask with __GFP_HIGHMEM. kmap() maps one for a time: it is
- * vmap's case of one page (<linux/vmalloc.h>), shared by all who map it at the same time. A page with
- * an address of its own costs nothing.
+ * With pv_machine_config.lowmem_bytes, pages above that have no direct map (page_address() is
+ * null); alloc_pages() gives them to those who ask with __GFP_HIGHMEM. kmap() maps one for a
+ * time: it is vmap's case of one page (<linux/vmalloc.h>), shared by all who map it at the same
+ * time. A page with an address of its own costs nothing.
  *
  * KSHIM: Linux's kmap() waits for others to unmap and never fails; ours returns null when the
  * machine has no memory for the area or, everything lazy purged, no host mappings left.

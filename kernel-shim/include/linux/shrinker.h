@@ -2,8 +2,8 @@
 /*
  * linux/shrinker.h - those who keep pages only because it is quicker, and can give them back
  *
- * When the page allocator has no block for a caller that may wait (__GFP_RECLAIM), it asks them, and
- * tries once more.
+ * When the page allocator has no block for a caller that may wait (__GFP_RECLAIM), it asks them,
+ * and tries once more.
  * KSHIM: objects are pages, and there is no memory pressure but that one.
  */
 #ifndef KSHIM_LINUX_SHRINKER_H

@@ -6,8 +6,8 @@
  *                       ^                   |
  *                       +--- the same pages +      "revival": no system call
  *
- * Unmapping costs an interrupt on every processor, so it is put off and done for many areas at once,
- * or never, when the same pages are mapped again meanwhile. What that means to others:
+ * Unmapping costs an interrupt on every processor, so it is put off and done for many areas at
+ * once, or never, when the same pages are mapped again meanwhile. What that means to others:
  *
  * I1. A page in an area that is live or lazy has a reference from it: it does not return to the
  *     allocator while an address still reaches it.

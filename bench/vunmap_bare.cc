@@ -117,6 +117,12 @@ public:
 			flush(s);
 	}
 
+	void drain() override
+	{
+		for (slot &s : slots_)
+			flush(s);
+	}
+
 private:
 	struct alignas(64) slot {
 		char *range = nullptr;
@@ -192,6 +198,8 @@ public:
 		if (idle_.size() * lists_.each > 32768)
 			drop_idle();
 	}
+
+	void drain() override { drop_idle(); }
 
 private:
 	void drop_idle()

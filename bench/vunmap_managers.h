@@ -48,6 +48,8 @@ public:
 	virtual void leave() = 0;
 	virtual volatile unsigned *map(std::size_t list) = 0;
 	virtual void unmap(std::size_t list, volatile unsigned *addr) = 0;
+	/* Unmaps what is put off, by any thread that has entered; the others do nothing. */
+	virtual void drain() = 0;
 	/*
 	 * ns a page of asking for pages that nothing reaches to be unreachable; < 0: has no such.
 	 */

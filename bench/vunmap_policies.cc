@@ -94,6 +94,7 @@ public:
 		else
 			vm_unmap_ram(const_cast<unsigned *>(addr), each_);
 	}
+	void drain() override { vm_unmap_aliases(); }
 	double shootdown_ns() override
 	{
 		constexpr int rounds = 20;

@@ -66,7 +66,7 @@ fuse_channel::fuse_channel(const channel_config &config, const fuse_lowlevel_ops
 		const int error = errno;
 
 		fuse_session_destroy(session_);
-		throw startup_error(exit_code::mount_point,
+		throw startup_error(exit_code::failure,
 				    format_string("cannot open the folder above %s: %s%s",
 						  config.mount_point.c_str(), std::strerror(error),
 						  descriptors_hint(error)));

@@ -94,10 +94,7 @@ std::size_t tracker::look(std::size_t size)
 	if (mutated(mutant_, track_mutant::dense_look_forgotten))
 		return size / page_bytes; /* stay in DENSE */
 	content::look look = bytes_.begin_look();
-	/*
-	 * One guard around all pages: a fault comes out of fetch(), which holds nothing. (A guard for
-	 * each page cost a tenth of a look at full motion.)
-	 */
+	/* One guard around all pages: a fault comes out of fetch(), which holds nothing. */
 	const bool whole = file_.guarded([&] {
 		for (std::size_t pos = 0; pos < size; pos += page_bytes) {
 			const std::size_t len = std::min(page_bytes, size - pos);

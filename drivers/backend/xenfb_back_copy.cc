@@ -46,11 +46,16 @@ static void copy_rects(void *data)
 		const struct fb_rect_entry *r = &job->set.entry[i];
 		const size_t length = (size_t)(r->x1 - r->x0) * bytes;
 
-		for (u32 y = r->y0; y < r->y1; y++)
+		for (u32 y = r->y0; y < r->y1; y++) {
+			const char *from = job->frame + l->offset + (size_t)y * l->stride +
+					   (size_t)r->x0 * bytes;
+
+			/* Mutant: QEMU read whole words, also past the last pixel (C2). */
+			if (KSHIM_MUTANT(xenfb_reads_words))
+				(void)*(const volatile char *)(from + length);
 			memcpy(job->copy + (size_t)y * job->line_length + (size_t)r->x0 * bytes,
-			       job->frame + l->offset + (size_t)y * l->stride +
-				       (size_t)r->x0 * bytes,
-			       length);
+			       from, length);
+		}
 		job->bytes += length * (r->y1 - r->y0);
 	}
 }

@@ -98,6 +98,7 @@ struct kept_memory {
 	int memfd;
 	size_t bytes;
 	unsigned long nr_lowmem;
+	bool traps; /* a wild access in one of the worlds is a violation, and not the end of us */
 };
 
 static void drop_kept(void *object)
@@ -106,6 +107,8 @@ static void drop_kept(void *object)
 
 	mmu_host_munmap((unsigned long)kept->window, MMU_WINDOW);
 	close(kept->memfd);
+	if (kept->traps)
+		mmu_traps_put();
 	free(kept);
 }
 
@@ -118,9 +121,12 @@ static void keep_memory(struct mmu *mmu, size_t bytes)
 	*kept = {.window = mmu->window,
 		 .memfd = mmu->memfd,
 		 .bytes = bytes,
-		 .nr_lowmem = mmu->nr_lowmem};
+		 .nr_lowmem = mmu->nr_lowmem,
+		 .traps = false};
 	mmu->kept = kshim_keep(KSHIM_KEPT_MEMORY, kept, drop_kept);
-	if (!mmu->kept)
+	if (mmu->kept)
+		kept->traps = mmu_traps_get() == 0;
+	else
 		free(kept);
 }
 

@@ -4,6 +4,7 @@
  *
  *      SIGSEGV, SIGBUS of an instruction --> the host's part resolves it    return: made again
  *                                        --> kshim_try() of this thread     jump
+ *                                        --> in an explored world           violation
  *                                        --> the disposition before ours    its handler, or death
  *
  * I1. Our handler runs with no signal blocked by it (SA_NODEFER, empty mask), so faults nest and a
@@ -11,13 +12,14 @@
  * I2. What was installed before us gets every signal we do not use, called the way it asked for.
  *
  * KSHIM: dispositions belong to the process, so this file has the one piece of state that hangs off
- * no machine: how many need the handlers (each machine; explored worlds only where they run on the
- * real MMU, explore/real_mmu.cc), and what was there before. `lock` guards
+ * no machine: how many need the handlers (each machine; of a search the memory that its worlds share,
+ * and the real MMU, explore/real_mmu.cc), and what was there before. `lock` guards
  * changes; the handlers read `previous`, which is written before they can run and stays as it was
  * when they are gone.
  */
 #include "mmu_internal.h"
 
+#include <kshim/host.h>
 #include <linux/cleanup.h>
 #include <linux/sched.h>
 
@@ -104,6 +106,24 @@ static void chain(int sig, siginfo_t *info, void *context)
 	pthread_sigmask(SIG_SETMASK, &saved, nullptr);
 }
 
+/* Nobody expected it: in an explored world that is a finding, with a schedule to it. */
+static void report_in_world(const siginfo_t *info, const ucontext_t *uc, bool write)
+{
+#if KSHIM_EXPLORE
+	char what[96], where[96];
+
+	if (!kshim_world_mmu())
+		return;
+	kshim_describe(info->si_addr, what, sizeof(what));
+	kshim_describe((const void *)uc->uc_mcontext.gregs[REG_RIP], where, sizeof(where));
+	kshim_violation("%s %s unmapped memory at %s", where, write ? "writes" : "reads", what);
+#else
+	(void)info;
+	(void)uc;
+	(void)write;
+#endif
+}
+
 static void trap_handler(int sig, siginfo_t *info, void *context)
 {
 	const ucontext_t *uc = (const ucontext_t *)context;
@@ -121,6 +141,7 @@ static void trap_handler(int sig, siginfo_t *info, void *context)
 		mmu_report_refused((unsigned long)info->si_addr, write);
 		errno = saved_errno;
 		mmu_fixup_jump();
+		report_in_world(info, uc, write);
 	}
 	chain(sig, info, context);
 	errno = saved_errno;

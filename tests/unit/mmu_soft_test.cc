@@ -205,4 +205,25 @@ TEST(mmu_soft_dirty, StaleTlbEntryWithDDoesNotSetItAgain)
 	EXPECT_NE(wrong.reason.find("left no trace"), std::string::npos) << wrong.reason;
 }
 
+/* Not a program's: the kernel side's own, on the host's MMU. */
+TEST(mmu_soft_wild, a_wild_access_is_a_violation_and_kshim_try_survives_it)
+{
+	explore_scenario wild = bits_scenario();
+	auto touch = [](void *) { (void)*(volatile char *)64; };
+
+	wild.tasks = {{"wild", touch}};
+	explore_result r = explore_run(wild, {.bound = 0});
+
+	EXPECT_EQ(r.verdict, explore_verdict::violated) << r.summary;
+	EXPECT_NE(r.reason.find("reads unmapped memory at"), std::string::npos) << r.reason;
+	EXPECT_NE(r.reason.find("(in wild)"), std::string::npos) << r.reason;
+	wild.tasks = {{"careful", [](void *) {
+			       explore_expect(!kshim_try([](void *) { (void)*(volatile char *)64; },
+							 nullptr),
+					      "nothing is there");
+		       }}};
+	r = explore_run(wild, {.bound = 0});
+	EXPECT_EQ(r.verdict, explore_verdict::held) << r.summary;
+}
+
 } // namespace

@@ -91,8 +91,26 @@ static vm_fault_t fb_defio_fault(struct vm_fault *vmf)
 		set_bit(vmf->pgoff, vmas->dirty);
 		fb_defio_kick(vmas->info);
 	}
+	/*
+	 * Mutant: a read fault by a second mapping initialised the page's list entry anew, also of a
+	 * page that was on the list ("fix page list with concurrent processes", 2010).
+	 */
+	if (KSHIM_MUTANT(defio_reader_forgets) && !(vmf->flags & FAULT_FLAG_WRITE))
+		clear_bit(vmf->pgoff, vmas->dirty);
 	vmf->page = page;
 	return 0;
+}
+
+/*
+ * Mutant: two programs that faulted at once were entered by list_add() without a look at each
+ * other (2008). A list corrupts; of bits that are changed in two steps one gets lost.
+ */
+static void record_in_two_steps(struct fb_defio_vmas *vmas, pgoff_t index)
+{
+	unsigned long *word = &vmas->dirty[index / BITS_PER_LONG];
+	unsigned long seen = READ_ONCE(*word);
+
+	WRITE_ONCE(*word, seen | 1ul << index % BITS_PER_LONG);
 }
 
 /*
@@ -128,7 +146,10 @@ static vm_fault_t fb_defio_mkwrite(struct vm_fault *vmf)
 		unlock_page(page);
 		return VM_FAULT_SIGBUS;
 	}
-	set_bit(page->index, vmas->dirty);
+	if (KSHIM_MUTANT(defio_record_not_atomic))
+		record_in_two_steps(vmas, page->index);
+	else
+		set_bit(page->index, vmas->dirty);
 	atomic64_inc(&vmas->write_faults);
 	/* After the bit: a run which came before it would have found nothing. */
 	fb_defio_kick(vmas->info);
@@ -160,6 +181,16 @@ static void harvest_page(struct fb_defio_vmas *vmas, pgoff_t index)
 		clear_bit(index, vmas->dirty);
 		unmap_mapping_range(&vmas->mapping, offset, PAGE_SIZE);
 		fb_damage_absorb(vmas->info, offset, page_address(page), PAGE_SIZE);
+		return;
+	}
+	/*
+	 * Mutant: pages whose PTE was not dirty (not yet: the fault was still on its way) were
+	 * dropped from the list (the page lock cured it, 2010).
+	 */
+	if (KSHIM_MUTANT(defio_drops_clean)) {
+		clear_bit(index, vmas->dirty);
+		if (page_mkclean(page))
+			fb_damage_absorb(vmas->info, offset, page_address(page), PAGE_SIZE);
 		return;
 	}
 	/*
@@ -298,6 +329,16 @@ static void drop_view(struct fb_defio_vmas *vmas)
 {
 	struct page **pages;
 
+	/* Mutant: the last close let the pages go, and dirty ones were worked off later (2023). */
+	if (KSHIM_MUTANT(defio_runs_after_close)) {
+		scoped_guard (mutex, &vmas->lock)
+			pages = vmas->pages;
+		for (unsigned long index = 0; index < vmas->nr_pages; index++)
+			put_page(pages[index]);
+		fb_defio_remove_mapping(vmas->info, &vmas->defio_mapping);
+		kvfree(pages);
+		return;
+	}
 	fb_defio_remove_mapping(vmas->info, &vmas->defio_mapping);
 	scoped_guard (mutex, &vmas->lock) {
 		pages = vmas->pages;

@@ -12,10 +12,10 @@
  * I2. What was installed before us gets every signal we do not use, called the way it asked for.
  *
  * KSHIM: dispositions belong to the process, so this file has the one piece of state that hangs off
- * no machine: how many need the handlers (each machine; of a search the memory that its worlds share,
- * and the real MMU, explore/real_mmu.cc), and what was there before. `lock` guards
- * changes; the handlers read `previous`, which is written before they can run and stays as it was
- * when they are gone.
+ * no machine: how many need the handlers (each machine; of a search the memory that its worlds
+ * share, and the real MMU, explore/real_mmu.cc), and what was there before. `lock` guards changes;
+ * the handlers read `previous`, which is written before they can run and stays as it was when they
+ * are gone.
  */
 #include "mmu_internal.h"
 

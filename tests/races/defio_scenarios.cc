@@ -60,6 +60,12 @@ void draw_on_one_page(defio_world *w)
 	program_store(&w->first, 0, 2, 3);
 }
 
+/* Another thread of the program, on the other page. */
+void draw_elsewhere(defio_world *w)
+{
+	program_store(&w->first, 0, 2, 7);
+}
+
 /* fsync: what this thread stored before is in the frame and was handed to the driver. */
 void draw_and_sync(defio_world *w)
 {
@@ -195,6 +201,12 @@ races::race_subsystem races::defio_subsystem()
 		 .checks = "two threads of a program that fault on one page lose no store",
 		 .seed = SEED,
 		 .bound = 2},
+		{.scenario =
+			 scenario("defio_two_pages", {{"program", in_machine<draw_once>},
+						      {"thread 2", in_machine<draw_elsewhere>}}),
+		 .checks = "two threads of a program that fault on two pages lose no store",
+		 .seed = nullptr,
+		 .bound = 2},
 		{.scenario = scenario("defio_fsync", {{"syncer", in_machine<draw_and_sync>}}),
 		 .checks = "fsync returns when the own stores are shown",
 		 .seed = nullptr,
@@ -245,6 +257,34 @@ races::race_subsystem races::defio_subsystem()
 		 .bound = 2},
 	};
 	defio.mutants = {
+		{.name = "defio_drops_clean",
+		 .variant = nullptr,
+		 .origin =
+			 "a page whose PTE is not dirty yet is dropped from the list (fixed 2010)",
+		 .killer = "defio",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "defio_record_not_atomic",
+		 .variant = nullptr,
+		 .origin = "two faults at once enter their pages without a look at each other "
+			   "(fixed 2008); here a record of bits, changed in two steps",
+		 .killer = "defio_two_pages",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "defio_reader_forgets",
+		 .variant = nullptr,
+		 .origin = "a read fault by a second mapping initialises a dirty page's entry anew "
+			   "(fixed 2010)",
+		 .killer = "defio_reader_beside",
+		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "defio_runs_after_close",
+		 .variant = nullptr,
+		 .origin = "the list of dirty pages is worked off after the last close, on pages "
+			   "that are gone (fixed 2023)",
+		 .killer = "defio_exit",
+		 .bound = 2,
+		 .reason = "of the last image"},
 		{.name = "defio_nopage_zap",
 		 .variant = "historical",
 		 .origin = "xenfb of 2006 (RHBZ 219787): the fault is recorded, the PTE installed "

@@ -92,8 +92,8 @@ static vm_fault_t fb_defio_fault(struct vm_fault *vmf)
 		fb_defio_kick(vmas->info);
 	}
 	/*
-	 * Mutant: a read fault by a second mapping initialised the page's list entry anew, also of a
-	 * page that was on the list ("fix page list with concurrent processes", 2010).
+	 * Mutant: a read fault by a second mapping initialised the entry of a page anew that was on
+	 * the list of dirty ones ("fix page list with concurrent processes", 2010).
 	 */
 	if (KSHIM_MUTANT(defio_reader_forgets) && !(vmf->flags & FAULT_FLAG_WRITE))
 		clear_bit(vmf->pgoff, vmas->dirty);

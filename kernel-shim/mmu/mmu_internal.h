@@ -30,7 +30,7 @@ struct mmu_host;
  */
 #define MMU_WINDOW_HINT (KSHIM_EXPLORE ? 0x200000000000ul : 0ul)
 #define MMU_KERNEL_MAP_HINT (KSHIM_EXPLORE ? 0x280000000000ul : 0ul)
-#define MMU_KERNEL_WINDOW_HINT (KSHIM_EXPLORE ? 0x300000000000ul : 0ul)
+#define MMU_KERNEL_WINDOW_HINT (KSHIM_EXPLORE ? 0x2c0000000000ul : 0ul)
 
 struct mmu {
 	struct pv_machine *machine;

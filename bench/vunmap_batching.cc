@@ -24,6 +24,7 @@
  *
  * Exit status: 0; 1: the host refused something; 2: bad arguments.
  */
+#include "environment.h"
 #include "vunmap_managers.h"
 
 #include <algorithm>
@@ -40,7 +41,6 @@
 #include <sched.h>
 #include <sstream>
 #include <string>
-#include <sys/utsname.h>
 #include <thread>
 #include <unistd.h>
 
@@ -304,38 +304,12 @@ void run_round(manager &m, const load &l, const setting &s, double ms, figure &o
 	out.shootdowns.push_back((shot_after - shot) / (double)(sum.ops + sum.first_ops));
 }
 
-std::string first_line(const char *path, const char *prefix)
+void print_terms(unsigned rounds, double ms)
 {
-	std::ifstream in(path);
-	std::string line;
-
-	while (std::getline(in, line)) {
-		if (line.rfind(prefix, 0) == 0)
-			return line.substr(std::strlen(prefix));
-	}
-	return "unknown";
-}
-
-void print_environment(unsigned rounds, double ms)
-{
-	struct utsname uts;
-
-	uname(&uts);
-	std::printf("# kernel: %s %s\n# cpus: %ld\n# cpu:%s\n", uts.release, uts.machine,
-		    sysconf(_SC_NPROCESSORS_ONLN),
-		    first_line("/proc/cpuinfo", "model name\t:").c_str());
-	std::printf("# load: %s\n# max_map_count: %s\n# compiler: %s\n",
-		    first_line("/proc/loadavg", "").c_str(),
-		    first_line("/proc/sys/vm/max_map_count", "").c_str(), __VERSION__);
+	std::printf("# max_map_count: %s\n", first_line("/proc/sys/vm/max_map_count", "").c_str());
 	std::printf(
 		"# rounds: %u of %.0f ms, managers alternating, medians; ns of processor time\n",
 		rounds, ms);
-#ifdef BENCH_SANITIZED
-	std::printf("# warning: built with a sanitizer: the figures mean nothing\n");
-#endif
-#ifndef __OPTIMIZE__
-	std::printf("# warning: built without optimisation\n");
-#endif
 }
 
 /* One measurement's name. */
@@ -499,7 +473,8 @@ int main(int argc, char **argv)
 	managers.push_back(make_naive());
 	for (const char *policy : {"eager", "batch:64", "lazy", "lazy+revive"})
 		managers.push_back(make_policy(policy));
-	print_environment(o.rounds, o.ms);
+	print_environment("all");
+	print_terms(o.rounds, o.ms);
 	for (const load &l : loads) {
 		for (unsigned round = 0; round < o.rounds; round++) {
 			for (const setting &s : settings) {

@@ -3,6 +3,7 @@
  * Checks beside the scenario's own: loops that wait for nothing, objects that RCU freed, pages that
  * are freed under a mapping, who holds what somebody waits for.
  */
+#include "explore_rcu.h"
 #include "explore_test.h"
 
 #include <kshim/machine.h>
@@ -161,23 +162,7 @@ struct rcu_object {
 	struct rcu_head rcu;
 };
 
-struct rcu_world {
-	struct pv_machine *m;
-	rcu_object *object;
-};
-
-void *rcu_setup()
-{
-	auto *w = explore_new<rcu_world>();
-	struct pv_machine_config config;
-
-	config.memory_bytes = 1 << 20;
-	w->m = pv_machine_create(&config, nullptr);
-	machine_scope bound(w->m);
-
-	w->object = static_cast<rcu_object *>(kzalloc(sizeof(rcu_object), GFP_KERNEL));
-	return w;
-}
+using rcu_world = rcu_world_of<rcu_object>;
 
 template <bool careless>
 void rcu_reader(void *p)
@@ -210,23 +195,18 @@ void rcu_remover(void *p)
 		kfree_rcu(old, rcu);
 }
 
-explore_scenario rcu_scenario(void (*reader)(void *), void (*remover)(void *))
+explore_scenario readers_and(void (*reader)(void *), void (*remover)(void *))
 {
-	return {.name = "rcu",
-		.setup = rcu_setup,
-		.tasks = {{"reader", reader}, {"remover", remover}},
-		.teardown = [](void *p) {
-			explore_machine_destroy(static_cast<rcu_world *>(p)->m);
-		}};
+	return rcu_scenario<rcu_object>({"reader", reader}, {"remover", remover});
 }
 
 TEST(explore_checks, rcu_freed_objects_live_as_long_as_their_readers)
 {
-	expect_holds(explore_run(rcu_scenario(rcu_reader<false>, rcu_remover<false>), bound(2)));
-	expect_holds(explore_run(rcu_scenario(rcu_reader<false>, rcu_remover<true>), bound(2)));
-	expect_violated(explore_run(rcu_scenario(rcu_reader<true>, rcu_remover<false>), bound(1)),
+	expect_holds(explore_run(readers_and(rcu_reader<false>, rcu_remover<false>), bound(2)));
+	expect_holds(explore_run(readers_and(rcu_reader<false>, rcu_remover<true>), bound(2)));
+	expect_violated(explore_run(readers_and(rcu_reader<true>, rcu_remover<false>), bound(1)),
 			"use after free: reader uses");
-	expect_violated(explore_run(rcu_scenario(rcu_reader<true>, rcu_remover<true>), bound(1)),
+	expect_violated(explore_run(readers_and(rcu_reader<true>, rcu_remover<true>), bound(1)),
 			"use after free: reader uses");
 }
 

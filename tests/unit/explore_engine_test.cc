@@ -3,6 +3,7 @@
  * The explorer on programs whose verdict is known: what it finds, what it says about it, what it
  * refuses. (Each scheduler on each shape of bug: explore_schedulers_test.cc.)
  */
+#include "explore_rcu.h"
 #include "explore_shapes.h"
 #include "explore_test.h"
 
@@ -282,23 +283,7 @@ TEST(explore, use_after_free_is_found)
 
 /* RCU, with a machine and all its threads. */
 
-struct rcu_world {
-	struct pv_machine *m;
-	u32 *object;
-};
-
-void *rcu_setup()
-{
-	auto *w = explore_new<rcu_world>();
-	struct pv_machine_config config;
-
-	config.memory_bytes = 1 << 20;
-	w->m = pv_machine_create(&config, nullptr);
-	machine_scope bound(w->m);
-
-	w->object = static_cast<u32 *>(kzalloc(sizeof(u32), GFP_KERNEL));
-	return w;
-}
+using rcu_world = rcu_world_of<u32>;
 
 void rcu_reader(void *p)
 {
@@ -324,29 +309,24 @@ void rcu_replace(void *p)
 	kfree(old);
 }
 
-explore_scenario rcu_scenario(void (*writer)(void *))
+explore_scenario reader_beside(void (*writer)(void *))
 {
-	return {.name = "rcu",
-		.setup = rcu_setup,
-		.tasks = {{"reader", rcu_reader}, {"writer", writer}},
-		.teardown = [](void *p) {
-			explore_machine_destroy(static_cast<rcu_world *>(p)->m);
-		}};
+	return rcu_scenario<u32>({"reader", rcu_reader}, {"writer", writer});
 }
 
 TEST(explore, free_without_a_grace_period_is_found)
 {
-	expect_violated(explore_run(rcu_scenario(rcu_replace<false>), bound(1)), "use after free");
+	expect_violated(explore_run(reader_beside(rcu_replace<false>), bound(1)), "use after free");
 }
 
 TEST(explore, free_after_a_grace_period_is_not_accused)
 {
-	expect_holds(explore_run(rcu_scenario(rcu_replace<true>), bound(2)));
+	expect_holds(explore_run(reader_beside(rcu_replace<true>), bound(2)));
 }
 
 TEST(explore, leak_of_a_machine_is_found)
 {
-	explore_scenario s = rcu_scenario(
+	explore_scenario s = reader_beside(
 		[](void *p) { rcu_assign_pointer(static_cast<rcu_world *>(p)->object, nullptr); });
 
 	expect_violated(explore_run(s, bound(0)), "warned");

@@ -3,6 +3,7 @@
  * Data races: plain accesses that nothing orders are found whatever the schedule shows; those that
  * a lock, a release, a barrier, a thread's end or a grace period orders are not accused.
  */
+#include "explore_rcu.h"
 #include "explore_test.h"
 
 #include <kshim/machine.h>
@@ -340,23 +341,7 @@ TEST(explore_happens, last_put_frees_after_everybodys_uses)
 
 /* RCU: the update before the grace period, readers before its end. */
 
-struct rcu_world {
-	struct pv_machine *m;
-	u32 *object;
-};
-
-void *rcu_setup()
-{
-	auto *w = explore_new<rcu_world>();
-	struct pv_machine_config config;
-
-	config.memory_bytes = 1 << 20;
-	w->m = pv_machine_create(&config, nullptr);
-	machine_scope bound(w->m);
-
-	w->object = static_cast<u32 *>(kzalloc(sizeof(u32), GFP_KERNEL));
-	return w;
-}
+using rcu_world = rcu_world_of<u32>;
 
 void rcu_reader(void *p)
 {
@@ -383,20 +368,15 @@ void rcu_writer(void *p)
 	kfree(old);
 }
 
-explore_scenario rcu_scenario(void (*writer)(void *))
+explore_scenario reader_beside(void (*writer)(void *))
 {
-	return {.name = "rcu",
-		.setup = rcu_setup,
-		.tasks = {{"reader", rcu_reader}, {"writer", writer}},
-		.teardown = [](void *p) {
-			explore_machine_destroy(static_cast<rcu_world *>(p)->m);
-		}};
+	return rcu_scenario<u32>({"reader", rcu_reader}, {"writer", writer});
 }
 
 TEST(explore_happens, grace_period_orders)
 {
-	expect_holds(explore_run(rcu_scenario(rcu_writer<true>), bound(2)));
-	expect_violated(explore_run(rcu_scenario(rcu_writer<false>), bound(0)), "data race");
+	expect_holds(explore_run(reader_beside(rcu_writer<true>), bound(2)));
+	expect_violated(explore_run(reader_beside(rcu_writer<false>), bound(0)), "data race");
 }
 
 /* The mutants that only this check sees. */
@@ -421,10 +401,10 @@ TEST(explore_happens, mutants_without_release_are_killed)
 	options.races = false;
 	expect_holds(explore_run(two(spin_locked<write_data>, spin_locked<write_data>), options));
 
-	explore_scenario s = rcu_scenario(publish_object);
+	explore_scenario s = reader_beside(publish_object);
 
 	s.setup = []() -> void * {
-		auto *w = static_cast<rcu_world *>(rcu_setup());
+		auto *w = static_cast<rcu_world *>(rcu_setup<u32>());
 		machine_scope bound(w->m);
 
 		kfree(w->object);

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "catalogue.h"
+
+std::vector<stress::scenario> stress::catalogue()
+{
+	return {
+		defio_scenario(),
+		vmap_scenario(),
+	};
+}

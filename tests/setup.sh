@@ -17,7 +17,7 @@ setup_packages()
 			libgtest-dev libgmock-dev libbenchmark-dev \
 			liburcu-dev libjemalloc-dev libxen-dev \
 			libfuse3-dev fuse3 libvncserver-dev libpng-dev \
-			libcli11-dev nlohmann-json3-dev libdw-dev ;;
+			libcli11-dev nlohmann-json3-dev libdw-dev libzydis-dev ;;
 	lint)	# the tools of tests/lint
 		echo clang-14 clang-format-14 clang-tidy-14 shellcheck binutils ;;
 	screen)	# an X server, and clients that draw on it

@@ -3,7 +3,9 @@
  * memory.cc - guest memory: one memfd, its direct map, the page array; the mmu's initcall
  *
  *      window (aligned to its size)
- *      | direct map: the memfd, frame 0 first | nothing | struct page array | nothing |
+ *      | direct map: the memfd, frame 0 first | nothing | struct page array | nothing | alias |
+ *
+ * The alias is the direct map once more, for the hypervisor: its rights never change.
  *
  * With lowmem_bytes the direct map ends there, and what follows is reached by kernel maps only.
  *
@@ -76,12 +78,18 @@ static int map_window(struct mmu *mmu)
 						   MAP_NORESERVE,
 					  .fd = -1,
 					  .offset = 0};
-	void *ret = mmu_host_mmap(mmu, direct);
+	struct mmu_mapping alias = direct;
+	void *ret;
+	const struct mmu_mapping *const twice[] = {&direct, &alias};
 
-	if (IS_ERR(ret))
-		return PTR_ERR_OR_ZERO(ret);
-	/* A kernel without huge pages refuses the advice, and needs none. */
-	(void)madvise(ret, bytes, MADV_NOHUGEPAGE);
+	alias.addr += MMU_ALIAS_OFFSET;
+	for (const struct mmu_mapping *what : twice) {
+		ret = mmu_host_mmap(mmu, *what);
+		if (IS_ERR(ret))
+			return PTR_ERR_OR_ZERO(ret);
+		/* A kernel without huge pages refuses the advice, and needs none. */
+		(void)madvise(ret, bytes, MADV_NOHUGEPAGE);
+	}
 	ret = mmu_host_mmap(mmu, array);
 	if (IS_ERR(ret))
 		return PTR_ERR_OR_ZERO(ret);
@@ -151,6 +159,7 @@ static bool take_kept(struct mmu *mmu, size_t bytes)
 	mmu->nr_pages = bytes >> PAGE_SHIFT;
 	mmu->pages = (struct page *)(kept->window + MMU_PAGES_OFFSET);
 	mmu->kept = true;
+	mmu_direct_map_reset(mmu);
 	memset(mmu->window, 0, mmu->nr_lowmem << PAGE_SHIFT);
 	if (mmu->nr_lowmem < mmu->nr_pages)
 		discard_high(mmu);
@@ -290,12 +299,17 @@ static int mmu_init(struct pv_machine *m)
 	err = mmu_memory_init(mmu, m->config.memory_bytes, m->config.lowmem_bytes);
 	if (err)
 		goto free_mmu;
-	err = mmu_host_init(mmu);
+	err = mmu_direct_map_init(mmu);
 	if (err)
 		goto free_memory;
+	err = mmu_host_init(mmu);
+	if (err)
+		goto free_direct_map;
 	m->mmu = mmu;
 	return 0;
 
+free_direct_map:
+	mmu_direct_map_exit(mmu);
 free_memory:
 	mmu_memory_exit(mmu);
 free_mmu:
@@ -309,6 +323,7 @@ static void mmu_exit(struct pv_machine *m)
 
 	mmu_kernel_maps_exit(mmu);
 	mmu_host_exit(mmu);
+	mmu_direct_map_exit(mmu);
 	mmu_memory_exit(mmu);
 	kfree(mmu);
 	m->mmu = nullptr;

@@ -3,6 +3,7 @@
  * mmu_internal.h - what the files of mmu/ share
  *
  *      memory.cc       memfd, window, direct map, pages        both hosts
+ *      direct_map.cc   rights in the direct map                both hosts
  *      kernel_map.cc   frames side by side                     both hosts
  *      kernel_window.cc  the addresses that mm's vmap hands out  both hosts
  *      host_calls.cc   system calls, made to fail on demand    both hosts
@@ -22,6 +23,7 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 
+struct direct_map;
 struct mmu_host;
 
 /*
@@ -46,6 +48,8 @@ struct mmu {
 
 	spinlock_t lock;
 	struct list_head kernel_maps __guarded_by(lock);
+
+	struct direct_map *direct_map; /* direct_map.h */
 
 	/* Atomic: mm's window, and who is told of refused accesses in it. */
 	struct kernel_window *kernel_window;
@@ -73,6 +77,14 @@ static inline void mmu_count(u64 *counter, u64 n = 1)
 void mmu_memory_exit(struct mmu *mmu);
 /* Makes the host have memory for a frame, so that UFFDIO_CONTINUE finds it. 0 or -ENOMEM. */
 [[nodiscard]] int mmu_populate(struct mmu *mmu, unsigned long pfn);
+
+/* direct_map.cc */
+[[nodiscard]] int mmu_direct_map_init(struct mmu *mmu);
+void mmu_direct_map_exit(struct mmu *mmu);
+/* A store at @addr was refused. True: go on, here or behind it. Runs in a signal handler. */
+bool mmu_direct_map_trap(unsigned long addr, void *context);
+/* A world before this one may have been given up while frames were protected. */
+void mmu_direct_map_reset(struct mmu *mmu);
 
 /* kernel_map.cc: reports what was never destroyed, and destroys it. */
 void mmu_kernel_maps_exit(struct mmu *mmu);

@@ -134,7 +134,8 @@ static void trap_handler(int sig, siginfo_t *info, void *context)
 		/* Bit 1 of the page fault's error code: it was a write. */
 		bool write = uc->uc_mcontext.gregs[REG_ERR] & 2;
 
-		if (likely(mmu_resolve_trap((unsigned long)info->si_addr, write))) {
+		if (likely(mmu_resolve_trap((unsigned long)info->si_addr, write)) ||
+		    (write && mmu_direct_map_trap((unsigned long)info->si_addr, context))) {
 			errno = saved_errno;
 			return;
 		}

@@ -65,6 +65,7 @@ struct log_state;
 struct mmu;
 struct mm_state;
 struct hypervisor;
+struct xen_mmu;
 struct xenbus;
 struct fb_state;
 struct xenfb_front_state;
@@ -85,6 +86,7 @@ struct pv_machine {
 	struct mmu *mmu;
 	struct mm_state *mm;
 	struct hypervisor *hypervisor;
+	struct xen_mmu *xen_mmu;
 	struct xenbus *xenbus;
 	struct fb_state *fb;
 	struct xenfb_front_state *xenfb_front;

@@ -48,11 +48,14 @@ extern const struct machine_initcall mmu_initcall;
  * A machine's memory lies in an aligned window of addresses, so that a page's address follows from
  * its descriptor's, in any thread and without the machine:
  *
- *      base                          base + MMU_PAGES_OFFSET                    base + MMU_WINDOW
- *      | direct map (frames 0, 1, ..)| struct page [0], [1], ...               |
+ *      base                          base + MMU_PAGES_OFFSET   base + MMU_ALIAS_OFFSET
+ *      | direct map (frames 0, 1, ..)| struct page [0], [1], ..| the direct map once more |
+ *
+ * The alias is the hypervisor's (<kshim/direct_map.h>). The window is MMU_WINDOW bytes.
  */
-#define MMU_WINDOW (1ul << 34)
+#define MMU_WINDOW (1ul << 35)
 #define MMU_PAGES_OFFSET (1ul << 33)
+#define MMU_ALIAS_OFFSET (1ul << 34)
 /* The most guest memory a machine can have. */
 #define MMU_MEMORY_MAX MMU_PAGES_OFFSET
 
@@ -68,7 +71,10 @@ static inline unsigned long page_to_pfn(const struct page *page)
 	return (unsigned long)(page - (const struct page *)(base + MMU_PAGES_OFFSET));
 }
 
-/* The frame's address in the direct map: always readable and writable. Null for high memory. */
+/*
+ * The frame's address in the direct map: always readable, and writable unless somebody protects it
+ * (<kshim/direct_map.h>). Null for high memory.
+ */
 static inline void *page_address(const struct page *page)
 {
 	unsigned long base = (unsigned long)page & ~(MMU_WINDOW - 1);

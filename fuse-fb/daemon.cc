@@ -205,9 +205,10 @@ void daemon::start()
 	};
 	channel_ = std::make_unique<fuse_channel>(config, fb_fs::ops(), fs_.get());
 
-	services_ = std::make_unique<screen_services>(
-		screen_services{*fs_, *channel_, *keeper_, *displays_, read_xwd_header, period,
-				tunables_, mutant_, [this] { viewers_->show(shown()); }});
+	terminal_ = std::make_unique<console>();
+	services_ = std::make_unique<screen_services>(screen_services{
+		*fs_, *channel_, *keeper_, *displays_, read_xwd_header, period, tunables_, mutant_,
+		[this] { viewers_->show(shown()); }, *terminal_});
 	auto fb0 = std::make_shared<screen>("fb0", *services_, std::move(device), options_.mode);
 	fb0->start(fs_->add_file("fb0", fb0));
 	{
@@ -250,6 +251,7 @@ void daemon::stop()
 		screens_.clear();
 	}
 	services_.reset();
+	terminal_.reset();
 	channel_.reset();
 	keeper_.reset();
 	displays_.reset();

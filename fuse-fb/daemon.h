@@ -102,6 +102,7 @@ private:
 	std::unique_ptr<housekeeper> keeper_;
 	std::unique_ptr<fb_fs> fs_;
 	std::unique_ptr<fuse_channel> channel_;
+	std::unique_ptr<console> terminal_;
 	std::unique_ptr<screen_services> services_;
 	std::unique_ptr<viewer_set> viewers_;
 	std::atomic<unsigned> x_files_{0}; /* made by programs and not yet forgotten */

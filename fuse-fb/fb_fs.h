@@ -45,6 +45,12 @@ public:
 	virtual void accessed() = 0;
 	/* The last user closed. Likewise. */
 	virtual void unused() = 0;
+	/*
+	 * An ioctl with the bytes @in. Likewise: @answer is called once, now or later, by whichever
+	 * thread, with 0 and bytes or a negative errno.
+	 */
+	using control_answer = std::function<void(int result, const std::string &out)>;
+	virtual void control(unsigned request, std::string in, control_answer answer) = 0;
 };
 
 /* Who gives files to the file system. Both are called by request threads and must not wait. */

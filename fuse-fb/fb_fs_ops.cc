@@ -3,8 +3,7 @@
  * fb_fs_ops.cc - the requests; the rules are in fb_fs.h
  *
  * Which request is not here has a reason too: FLUSH and FSYNC answer ENOSYS once, after which the
- * kernel does its part (send what is dirty, wait for the answers) without asking; ioctl on a
- * regular file carries no data for framebuffer requests, so ENOTTY is the honest answer.
+ * kernel does its part (send what is dirty, wait for the answers) without asking.
  */
 #include <algorithm>
 #include <cerrno>
@@ -301,6 +300,26 @@ struct fb_fs::ops_impl {
 		fuse_reply_err(req, 0);
 	}
 
+	/* Numbers with sizes in them (fb_request.h): the kernel has copied what they say. */
+	static void ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *, fuse_file_info *,
+			  unsigned flags, const void *in, std::size_t in_size, std::size_t)
+	{
+		const std::shared_ptr<node> n = self(req).find(ino);
+
+		if (!n || !n->file || (flags & FUSE_IOCTL_COMPAT)) {
+			fuse_reply_err(req, ENOTTY);
+			return;
+		}
+		n->file->control(cmd, std::string(static_cast<const char *>(in), in_size),
+				 [req](int result, const std::string &out) {
+					 if (result < 0)
+						 fuse_reply_err(req, -result);
+					 else
+						 fuse_reply_ioctl(req, result, out.data(),
+								  out.size());
+				 });
+	}
+
 	static void unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	{
 		fb_fs &fs = self(req);
@@ -408,6 +427,7 @@ const fuse_lowlevel_ops &fb_fs::ops()
 		o.read = ops_impl::read;
 		o.write = ops_impl::write;
 		o.release = ops_impl::release;
+		o.ioctl = ops_impl::ioctl;
 		o.unlink = ops_impl::unlink;
 		o.mkdir = ops_impl::mkdir;
 		o.mknod = ops_impl::mknod;

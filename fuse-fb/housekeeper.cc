@@ -4,6 +4,7 @@
  */
 #include "housekeeper.h"
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -59,6 +60,18 @@ bool housekeeper::run(std::function<void()> job)
 	return true;
 }
 
+bool housekeeper::run_at(clock::time_point due, std::function<void()> job)
+{
+	{
+		std::lock_guard hold(lock_);
+		if (stopping_)
+			return false;
+		later_.emplace(due, std::move(job));
+	}
+	changed_.notify_one();
+	return true;
+}
+
 void housekeeper::run_and_wait(const std::function<void()> &job)
 {
 	std::promise<void> done;
@@ -106,6 +119,10 @@ void housekeeper::work()
 	std::unique_lock hold(lock_);
 
 	for (;;) {
+		while (!later_.empty() && (stopping_ || later_.begin()->first <= clock::now())) {
+			jobs_.push_back(std::move(later_.begin()->second));
+			later_.erase(later_.begin());
+		}
 		if (!jobs_.empty()) {
 			const std::function<void()> job = std::move(jobs_.front());
 
@@ -123,13 +140,17 @@ void housekeeper::work()
 			if (it->second.due &&
 			    (first == paces_.end() || *it->second.due < *first->second.due))
 				first = it;
-		if (first == paces_.end()) {
+		if (first == paces_.end() && later_.empty()) {
 			changed_.wait(hold);
 			continue;
 		}
-		if (*first->second.due > clock::now()) {
-			const clock::time_point due = *first->second.due;
+		if (first == paces_.end() || *first->second.due > clock::now()) {
+			clock::time_point due = clock::time_point::max();
 
+			if (first != paces_.end())
+				due = *first->second.due;
+			if (!later_.empty())
+				due = std::min(due, later_.begin()->first);
 			changed_.wait_until(hold, due);
 			continue;
 		}

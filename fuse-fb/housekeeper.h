@@ -40,6 +40,8 @@ public:
 
 	/* Any thread; never waits. Return: false after stop(), the job is dropped unrun. */
 	bool run(std::function<void()> job);
+	/* The same, not before @due. stop() runs what is not due yet at once. */
+	bool run_at(clock::time_point due, std::function<void()> job);
 	/* Runs @job and waits for it. Not from a job. */
 	void run_and_wait(const std::function<void()> &job);
 
@@ -68,7 +70,8 @@ private:
 
 	std::mutex lock_;
 	std::condition_variable changed_;
-	std::deque<std::function<void()>> jobs_; /* protected by lock_, like the next three */
+	std::deque<std::function<void()>> jobs_; /* protected by lock_, like the next four */
+	std::multimap<clock::time_point, std::function<void()>> later_;
 	std::map<std::uint64_t, pace> paces_;
 	std::uint64_t next_id_ = 1;
 	bool stopping_ = false;

@@ -10,6 +10,11 @@
 #include <new>
 #include <utility>
 
+#include <linux/fb.h>
+#include <video/damage.h>
+
+#include "fb_control.h"
+#include "fb_request.h"
 #include "memory_sink.h"
 #include "message.h"
 
@@ -71,6 +76,75 @@ void screen::unused()
 		else if (self->tracker_->harvest())
 			self->services_.keeper.kick(self->pace_);
 	});
+}
+
+void screen::control(unsigned request, std::string in, control_answer answer)
+{
+	/* Whether or not the request is one of ours is for the housekeeper to find out. */
+	const bool queued = services_.keeper.run(
+		[self = shared_from_this(), request, in = std::move(in), answer] {
+			std::string out;
+
+			if (!self->is_device()) {
+				answer(-ENOTTY, out);
+				return;
+			}
+			if (request == fb_request::wait_for_vsync) {
+				self->wait_for_refresh(answer);
+				return;
+			}
+			const int result = self->answer_request(request, in, &out);
+			answer(result, out);
+		});
+	if (!queued)
+		answer(-ENODEV, {});
+}
+
+/* Housekeeper. */
+int screen::answer_request(unsigned request, const std::string &in, std::string *out)
+{
+	fb_info *const info = display_ ? display_->frontend() : nullptr;
+	fb_change change = fb_change::nothing;
+
+	if (request == fb_request::console) {
+		console_request r{};
+		std::string path;
+
+		if (const int error = services_.terminal.path(&path))
+			return error;
+		std::strncpy(r.path, path.c_str(), sizeof(r.path) - 1);
+		out->assign(reinterpret_cast<const char *>(&r), sizeof(r));
+		return 0;
+	}
+	if (!info || removed_)
+		return -ENODEV;
+	const int error = fb_control(info, request, in, out, &change);
+	if (error || change == fb_change::nothing)
+		return error;
+	if (change == fb_change::mode) {
+		fb_geometry g{};
+
+		fb_damage_geometry(info, &g);
+		std::lock_guard hold(display_lock_);
+		geometry_ = {g.width, g.height, g.bytes_per_pixel * 8, g.line_length, g.offset};
+	}
+	services_.changed();
+	return 0;
+}
+
+/* Answers at the next beat of the refresh clock: within one period, whatever happens. */
+void screen::wait_for_refresh(const control_answer &answer)
+{
+	fb_vblank now{};
+	unsigned long wait_us = 0;
+
+	if (!display_ || removed_) {
+		answer(-ENODEV, {});
+		return;
+	}
+	fb_get_vblank(display_->frontend(), &now, &wait_us);
+	services_.keeper.run_at(housekeeper::clock::now() + std::chrono::microseconds(wait_us),
+				[answer] { answer(0, {}); });
 }
 
 void screen::pace_by_keeper()

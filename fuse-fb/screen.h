@@ -31,6 +31,7 @@
 #include <string>
 #include <vector>
 
+#include "console.h"
 #include "content.h"
 #include "display.h"
 #include "fb_fs.h"
@@ -65,6 +66,7 @@ struct screen_services {
 	track_mutant_switch *mutant = nullptr;
 	/* A screen got a display, lost it, or its picture's format changed. Housekeeper. */
 	std::function<void()> changed;
+	console &terminal;
 };
 
 class screen : public served_file, public std::enable_shared_from_this<screen>
@@ -80,6 +82,7 @@ public:
 	content &bytes() override { return bytes_; }
 	void accessed() override;
 	void unused() override;
+	void control(unsigned request, std::string in, control_answer answer) override;
 
 	/* The node has its number: tracking begins. */
 	void start(std::uint64_t ino);
@@ -109,6 +112,8 @@ public:
 	std::uint64_t shown_since() const { return shown_since_; }
 
 private:
+	int answer_request(unsigned request, const std::string &in, std::string *out);
+	void wait_for_refresh(const control_answer &answer);
 	void look_at_header();
 	void promote(const screen_geometry &geometry);
 	void demote(std::unique_ptr<frame_sink> old);

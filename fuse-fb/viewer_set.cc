@@ -5,6 +5,7 @@
 #include "viewer_set.h"
 
 #include <kshim/machine.h>
+#include <linux/fb.h>
 
 #include "message.h"
 #include "screen.h"
@@ -27,17 +28,40 @@ struct viewer_set::state {
 	std::unique_ptr<vnc_server> vnc;
 };
 
-/* What the pixels of @s mean: an X server's file says it, a device's are as programs assume. */
-static pixel_format format_of(screen &s, unsigned bits_per_pixel)
+/* A device's pixels are as programs assume; 8 bits are numbers in its palette. */
+static pixel_format format_of_device(fb_info *info, unsigned bits_per_pixel)
 {
-	if (!s.bytes().is_device()) {
-		const std::vector<std::byte> bytes = s.header();
-		const xwd_result found = xwd_parse(bytes, s.bytes().size());
+	pixel_format format = default_pixel_format(bits_per_pixel);
+	std::uint16_t red[FB_CMAP_LEN], green[FB_CMAP_LEN], blue[FB_CMAP_LEN];
+	fb_cmap cmap{0, FB_CMAP_LEN, red, green, blue, nullptr};
+	bool blank;
 
-		if (found.kind == xwd_result::kind::valid &&
-		    found.header.format.bits_per_pixel == bits_per_pixel)
-			return found.header.format;
+	scoped_guard (mutex, &info->lock)
+		blank = info->blank != FB_BLANK_UNBLANK;
+	if (blank) {
+		/* Whatever a pixel holds, it is black. */
+		format.red_mask = format.green_mask = format.blue_mask = 0;
+	} else if (bits_per_pixel == 8 && fb_get_cmap(&cmap, info) == 0) {
+		format.indexed = true;
+		for (std::size_t i = 0; i < format.palette.size(); i++)
+			format.palette[i] = {static_cast<std::uint8_t>(red[i] >> 8),
+					     static_cast<std::uint8_t>(green[i] >> 8),
+					     static_cast<std::uint8_t>(blue[i] >> 8)};
 	}
+	return format;
+}
+
+/* What the pixels of @s mean: an X server's file says it. */
+static pixel_format format_of(screen &s, fb_info *info, unsigned bits_per_pixel)
+{
+	if (s.is_device())
+		return format_of_device(info, bits_per_pixel);
+	const std::vector<std::byte> bytes = s.header();
+	const xwd_result found = xwd_parse(bytes, s.bytes().size());
+
+	if (found.kind == xwd_result::kind::valid &&
+	    found.header.format.bits_per_pixel == bits_per_pixel)
+		return found.header.format;
 	return default_pixel_format(bits_per_pixel);
 }
 
@@ -47,8 +71,8 @@ static std::unique_ptr<xenfb_source> source_of(screen &s)
 
 	s.with_display([&](display &d, const screen_geometry &g) {
 		if (d.backend())
-			source = std::make_unique<xenfb_source>(d.backend(),
-								format_of(s, g.bits_per_pixel));
+			source = std::make_unique<xenfb_source>(
+				d.backend(), format_of(s, d.frontend(), g.bits_per_pixel));
 	});
 	return source;
 }

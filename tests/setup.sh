@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Installs the Debian 12 packages that pvshim needs, one list for each purpose.
 #
-#   tests/setup.sh [--check] PURPOSE...     build, lint, screen or all
+#   tests/setup.sh [--check] PURPOSE...     build, lint, screen, fbdev or all
 #   . tests/setup.sh; setup_need PURPOSE... the same from a script: 0, or 1 after one clear line
 #
 # Nothing happens when everything is there: no network, no root. Otherwise apt-get installs what is
@@ -22,12 +22,15 @@ setup_packages()
 		echo clang-14 clang-format-14 clang-tidy-14 shellcheck binutils ;;
 	screen)	# an X server, and clients that draw on it
 		echo fuse3 xvfb x11-apps x11-utils x11-xserver-utils xauth xterm ;;
+	fbdev)	# programs that draw to /dev/fb0
+		echo fuse3 fbset ffmpeg ;;
 	all)
 		setup_packages build
 		setup_packages lint
-		setup_packages screen ;;
+		setup_packages screen
+		setup_packages fbdev ;;
 	*)
-		echo "setup: no such purpose '$1'; there are: build lint screen all" >&2
+		echo "setup: no such purpose '$1'; there are: build lint screen fbdev all" >&2
 		return 2 ;;
 	esac
 }

@@ -61,7 +61,7 @@ struct xenfb_back_stats {
 struct xenfb_config {
 	u32 width;
 	u32 height;
-	u32 depth;       /* bits per pixel: 8, 16 or 32 */
+	u32 depth;       /* bits per pixel: 8, 16, 24 or 32 */
 	u32 line_length; /* bytes, 0 = width * depth / 8 */
 	u64 mem_length;  /* bytes of the frame, 0 = offset + line_length * height */
 	u32 offset;      /* bytes before the first pixel */

@@ -60,23 +60,25 @@ int fb_damage_set_geometry(struct fb_info *info)
 	const struct fb_var_screeninfo *var = &info->var;
 	u32 bytes_per_pixel = var->bits_per_pixel / 8;
 	u64 line = (u64)var->xres * bytes_per_pixel;
+	u64 left = (u64)var->xoffset * bytes_per_pixel;
+	u64 offset = info->pixel_offset + (u64)var->yoffset * info->fix.line_length + left;
 	u64 lines;
 
-	if (var->bits_per_pixel != 8 && var->bits_per_pixel != 16 && var->bits_per_pixel != 32)
+	if (var->bits_per_pixel % 8 || bytes_per_pixel < 1 || bytes_per_pixel > 4)
 		return -EINVAL;
-	if (var->xres == 0 || var->yres == 0 || line > info->fix.line_length)
+	if (var->xres == 0 || var->yres == 0 || left + line > info->fix.line_length)
 		return -EINVAL;
-	if (info->pixel_offset + line > info->screen_size)
+	if (offset + line > info->screen_size)
 		return -EINVAL;
 	/* The last line needs its pixels only, not its padding. */
-	lines = (info->screen_size - info->pixel_offset - line) / info->fix.line_length + 1;
+	lines = (info->screen_size - offset - line) / info->fix.line_length + 1;
 
 	guard(spinlock)(&damage->lock);
 	damage->geometry.width = var->xres;
 	damage->geometry.height = (u32)min((u64)var->yres, lines);
 	damage->geometry.bytes_per_pixel = bytes_per_pixel;
 	damage->geometry.line_length = info->fix.line_length;
-	damage->geometry.offset = info->pixel_offset;
+	damage->geometry.offset = (u32)offset;
 	damage->geometry.generation++;
 	damage->set.nr = 0;
 	fb_rect_set_add(&damage->set,

@@ -37,9 +37,9 @@ struct fb_rect {
 struct fb_geometry {
 	u32 width;           /* visible pixels */
 	u32 height;          /* visible lines */
-	u32 bytes_per_pixel; /* 1, 2 or 4 */
+	u32 bytes_per_pixel; /* 1 to 4 */
 	u32 line_length;     /* bytes from line to line */
-	u32 offset;          /* bytes before the first pixel */
+	u32 offset;          /* bytes before the first visible pixel */
 	u32 generation;      /* changes with every fb_damage_set_geometry() */
 };
 
@@ -84,8 +84,8 @@ bool fb_damage_pending(struct fb_info *info);
  *
  * Call with info->lock held. Takes a new snapshot (height cut to the lines that fit into the
  * frame), drops the old rectangles and damages the whole screen. Return: 0, or -EINVAL for what
- * damage cannot describe (bits per pixel other than 8, 16, 32; a line longer than line_length; no
- * line fits): then the old snapshot stays.
+ * damage cannot describe (bits per pixel other than 8, 16, 24, 32; a line longer than line_length;
+ * no line fits): then the old snapshot stays.
  */
 [[nodiscard]] int fb_damage_set_geometry(struct fb_info *info);
 void fb_damage_geometry(struct fb_info *info, struct fb_geometry *geometry);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fbmem.cc - the table of framebuffers, and what programs do to one
+ * fbmem.cc - the table of framebuffers, opening and closing one (modes and ioctls: fb_mode.cc)
  *
  * The table of a machine has FB_MAX places. A lookup takes a reference under the table's lock, so
  * an fb_info which somebody found cannot be freed under him; whether its device still exists is
@@ -15,6 +15,7 @@
 
 #include "video/damage.h"
 #include "video/fb_defio_private.h"
+#include "video/fbmem_private.h"
 
 #include <kshim/machine.h>
 #include <linux/err.h>
@@ -25,31 +26,10 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-constexpr u32 FB_CMAP_LEN = 256;
-
 struct fb_state {
 	struct mutex lock;
 	struct fb_info *registered[FB_MAX] __guarded_by(lock);
 };
-
-static int alloc_cmap(struct fb_cmap *cmap)
-{
-	/* One block: red, green, blue, transparency. */
-	u16 *colours = (u16 *)kzalloc(4 * FB_CMAP_LEN * sizeof(u16), GFP_KERNEL);
-
-	if (!colours)
-		return -ENOMEM;
-	*cmap = {0,
-		 FB_CMAP_LEN,
-		 colours,
-		 colours + FB_CMAP_LEN,
-		 colours + 2 * FB_CMAP_LEN,
-		 colours + 3 * FB_CMAP_LEN};
-	/* Until somebody sets a palette, index i is the grey i/255. */
-	for (u32 i = 0; i < FB_CMAP_LEN; i++)
-		cmap->red[i] = cmap->green[i] = cmap->blue[i] = (u16)(i * 0x101);
-	return 0;
-}
 
 struct fb_info *framebuffer_alloc(size_t size, struct device *dev)
 {
@@ -57,7 +37,7 @@ struct fb_info *framebuffer_alloc(size_t size, struct device *dev)
 
 	if (!info)
 		return nullptr;
-	if (alloc_cmap(&info->cmap))
+	if (fb_cmap_init(&info->cmap))
 		goto free_info;
 	info->damage = fb_damage_alloc();
 	if (!info->damage)
@@ -113,8 +93,12 @@ int register_framebuffer(struct fb_info *info)
 
 	if (!info->screen_buffer || info->screen_size == 0)
 		return -EINVAL;
-	scoped_guard (mutex, &info->lock)
+	scoped_guard (mutex, &info->lock) {
+		/* A driver that says nothing has no more than what is shown. */
+		info->var.xres_virtual = max(info->var.xres_virtual, info->var.xres);
+		info->var.yres_virtual = max(info->var.yres_virtual, info->var.yres);
 		err = fb_damage_set_geometry(info);
+	}
 	if (err) {
 		pr_err("fb: cannot register %ux%u at %u bits, lines of %u bytes, offset %u: it "
 		       "does not fit "
@@ -230,132 +214,6 @@ discard:
 int fb_fsync(struct fb_info *info)
 {
 	return fb_defio_flush(info);
-}
-
-/* What every device can do: nothing that damage cannot describe, nothing beyond the frame. */
-static int clamp_var(struct fb_info *info, struct fb_var_screeninfo *var)
-{
-	unsigned long room = info->screen_size - info->pixel_offset;
-	u32 bytes;
-
-	if (var->bits_per_pixel <= 8)
-		var->bits_per_pixel = 8;
-	else if (var->bits_per_pixel <= 16)
-		var->bits_per_pixel = 16;
-	else if (var->bits_per_pixel <= 32)
-		var->bits_per_pixel = 32;
-	else
-		return -EINVAL;
-	bytes = var->bits_per_pixel / 8;
-	if (var->xres == 0 || var->yres == 0)
-		return -EINVAL;
-	var->xres = (u32)min((unsigned long)var->xres, room / bytes);
-	if (var->xres == 0)
-		return -EINVAL;
-	var->yres = (u32)min((unsigned long)var->yres, room / ((unsigned long)var->xres * bytes));
-	var->xres_virtual = var->xres;
-	var->yres_virtual = var->yres;
-	var->xoffset = var->yoffset = 0;
-	return 0;
-}
-
-static int apply_var(struct fb_info *info, const struct fb_var_screeninfo *var)
-	__must_hold(&info->lock)
-{
-	struct fb_var_screeninfo old_var = info->var;
-	struct fb_fix_screeninfo old_fix = info->fix;
-	u32 old_offset = info->pixel_offset;
-	int err = 0;
-
-	info->var = *var;
-	if (info->fbops->fb_set_par)
-		err = info->fbops->fb_set_par(info);
-	else
-		info->fix.line_length = var->xres * (var->bits_per_pixel / 8);
-	if (!err)
-		err = fb_damage_set_geometry(info);
-	if (err) {
-		info->var = old_var;
-		info->fix = old_fix;
-		info->pixel_offset = old_offset;
-	}
-	return err;
-}
-
-int fb_set_var(struct fb_info *info, struct fb_var_screeninfo *var)
-{
-	int err;
-
-	scoped_guard (mutex, &info->lock) {
-		if (info->node < 0)
-			return -ENODEV;
-		err = clamp_var(info, var);
-		if (!err && info->fbops->fb_check_var)
-			err = info->fbops->fb_check_var(var, info);
-		if (err || (var->activate & FB_ACTIVATE_MASK) != FB_ACTIVATE_NOW)
-			return err;
-		err = apply_var(info, var);
-	}
-	if (!err)
-		fb_defio_kick(info);
-	return err;
-}
-
-int fb_set_cmap(struct fb_cmap *cmap, struct fb_info *info)
-{
-	if (cmap->start >= FB_CMAP_LEN || cmap->len > FB_CMAP_LEN - cmap->start)
-		return -EINVAL;
-	scoped_guard (mutex, &info->lock) {
-		if (info->node < 0)
-			return -ENODEV;
-		for (u32 i = 0; i < cmap->len; i++) {
-			u32 to = cmap->start + i;
-			u16 transp = cmap->transp ? cmap->transp[i] : 0;
-
-			info->cmap.red[to] = cmap->red[i];
-			info->cmap.green[to] = cmap->green[i];
-			info->cmap.blue[to] = cmap->blue[i];
-			info->cmap.transp[to] = transp;
-			if (!info->fbops->fb_setcolreg)
-				continue;
-			int err = info->fbops->fb_setcolreg(to, cmap->red[i], cmap->green[i],
-							    cmap->blue[i], transp, info);
-			if (err)
-				return err;
-		}
-	}
-	/* The same bytes look different now. */
-	fb_damage_add_all(info);
-	fb_defio_kick(info);
-	return 0;
-}
-
-int fb_blank(struct fb_info *info, int blank)
-{
-	guard(mutex)(&info->lock);
-	if (info->node < 0)
-		return -ENODEV;
-	if (blank < FB_BLANK_UNBLANK || blank > FB_BLANK_POWERDOWN)
-		return -EINVAL;
-	if (info->fbops->fb_blank) {
-		int err = info->fbops->fb_blank(blank, info);
-
-		if (err)
-			return err;
-	}
-	info->blank = blank;
-	return 0;
-}
-
-int fb_pan_display(struct fb_info *info, struct fb_var_screeninfo *var)
-{
-	guard(mutex)(&info->lock);
-	if (info->node < 0)
-		return -ENODEV;
-	if (info->fbops->fb_pan_display)
-		return info->fbops->fb_pan_display(var, info);
-	/* A frame as large as the screen has one position. */
-	return var->xoffset == 0 && var->yoffset == 0 ? 0 : -EINVAL;
 }
 
 static int fb_init(struct pv_machine *machine)

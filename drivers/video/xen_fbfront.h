@@ -22,7 +22,7 @@ extern const struct machine_initcall xenfb_initcall;
 struct xenfb_front_geometry {
 	u32 width;       /* pixels */
 	u32 height;      /* lines */
-	u32 depth;       /* bits per pixel: 8, 16 or 32 */
+	u32 depth;       /* bits per pixel: 8, 16, 24 or 32 */
 	u32 line_length; /* bytes, 0 = width * depth / 8 */
 	u32 offset;      /* bytes before the first pixel */
 };

@@ -42,6 +42,9 @@ static void set_bitfields(struct fb_var_screeninfo *var)
 		var->red = {16, 8, 0};
 		var->green = {8, 8, 0};
 		var->blue = {0, 8, 0};
+		/* Where alpha would be: programs name a format by it, and nobody looks at it. */
+		if (var->bits_per_pixel == 32)
+			var->transp = {24, 0, 0};
 		break;
 	}
 }
@@ -50,17 +53,12 @@ static void set_layout(struct fb_info *info, const struct xenfb_layout *l)
 {
 	info->var.xres = info->var.xres_virtual = l->width;
 	info->var.yres = info->var.yres_virtual = l->height;
+	info->var.xoffset = info->var.yoffset = 0;
 	info->var.bits_per_pixel = l->depth;
 	set_bitfields(&info->var);
 	info->fix.line_length = l->stride;
 	info->fix.visual = l->depth == 8 ? FB_VISUAL_PSEUDOCOLOR : FB_VISUAL_TRUECOLOR;
 	info->pixel_offset = l->offset;
-}
-
-/* Fb has no 24 bits in 3 bytes: deferred I/O compares whole pixels of 1, 2 or 4. */
-static bool layout_acceptable(const struct xenfb_layout *l, u64 mem_length)
-{
-	return l->depth != 24 && xenfb_layout_valid(*l, mem_length);
 }
 
 static bool may_resize(struct xenfb_front *front)
@@ -72,15 +70,16 @@ static bool may_resize(struct xenfb_front *front)
 
 static int xenfb_check_var(struct fb_var_screeninfo *var, struct fb_info *info)
 {
-	struct xenfb_front *front = xenfb_front_of(info);
-	struct xenfb_layout l = {var->xres, var->yres, var->xres * (var->bits_per_pixel / 8),
-				 var->bits_per_pixel, info->pixel_offset};
+	auto *front = static_cast<struct xenfb_front *>(info->par);
+	const u32 stride = fb_line_length(info, var);
+	const struct xenfb_layout whole = {var->xres_virtual, var->yres_virtual, stride,
+					   var->bits_per_pixel, info->pixel_offset};
 	bool same = var->xres == info->var.xres && var->yres == info->var.yres &&
-		    var->bits_per_pixel == info->var.bits_per_pixel;
+		    var->bits_per_pixel == info->var.bits_per_pixel &&
+		    stride == info->fix.line_length && var->xoffset == info->var.xoffset &&
+		    var->yoffset == info->var.yoffset;
 
-	if (same)
-		l.stride = info->fix.line_length;
-	if (!layout_acceptable(&l, front->mem_length))
+	if (!xenfb_layout_valid(whole, front->mem_length))
 		return -EINVAL;
 	if (!same && !may_resize(front))
 		return -EINVAL;
@@ -88,15 +87,15 @@ static int xenfb_check_var(struct fb_var_screeninfo *var, struct fb_info *info)
 	return 0;
 }
 
-/* Called by fb_set_var() with info->var already new: the stride says what it was made for. */
+/* A part of the frame that begins elsewhere is to the back end a picture with another offset. */
+static int xenfb_pan_display(struct fb_var_screeninfo *var, struct fb_info *info)
+{
+	return xenfb_check_var(var, info);
+}
+
+/* Called by fb_set_var() with info->var already new, which xenfb_check_var() has accepted. */
 static int xenfb_set_par(struct fb_info *info)
 {
-	struct fb_geometry old;
-
-	fb_damage_geometry(info, &old);
-	if (old.width != info->var.xres || old.height != info->var.yres ||
-	    old.bytes_per_pixel * 8 != info->var.bits_per_pixel)
-		info->fix.line_length = info->var.xres * (info->var.bits_per_pixel / 8);
 	info->fix.visual =
 		info->var.bits_per_pixel == 8 ? FB_VISUAL_PSEUDOCOLOR : FB_VISUAL_TRUECOLOR;
 	return 0;
@@ -117,6 +116,7 @@ static void xenfb_destroy_frame(struct fb_info *info)
 static const struct fb_ops xenfb_fb_ops = {
 	.fb_check_var = xenfb_check_var,
 	.fb_set_par = xenfb_set_par,
+	.fb_pan_display = xenfb_pan_display,
 	.fb_destroy = xenfb_destroy_frame,
 };
 
@@ -138,7 +138,7 @@ int xenfb_front_set_geometry(struct fb_info *info, const struct xenfb_front_geom
 		return -ENODEV;
 	if (!l.stride && l.width <= XENFB_MAX_EXTENT)
 		l.stride = l.width * (l.depth / 8);
-	if (!layout_acceptable(&l, front->mem_length))
+	if (!xenfb_layout_valid(l, front->mem_length))
 		return -EINVAL;
 	{
 		guard(mutex)(&info->lock);
@@ -199,11 +199,11 @@ static int check_config(struct xenbus_device *dev, const struct xenfb_layout *l,
 			(unsigned long long)XENFB_MEM_MAX);
 		return -E2BIG;
 	}
-	if (!layout_acceptable(l, mem_length)) {
+	if (!xenfb_layout_valid(*l, mem_length)) {
 		xenbus_dev_fatal(
 			dev, -EINVAL,
 			"%ux%u at %u bits, lines of %u bytes, offset %u, in %llu bytes: does "
-			"not fit; widths and heights are 1 to %u, depths 8, 16 and 32",
+			"not fit; widths and heights are 1 to %u, depths 8, 16, 24 and 32",
 			l->width, l->height, l->depth, l->stride, l->offset,
 			(unsigned long long)mem_length, XENFB_MAX_EXTENT);
 		return -EINVAL;
@@ -296,6 +296,9 @@ struct fb_info *xenfb_front_alloc(struct xenbus_device *dev)
 	info->fbdefio = &front->defio;
 	strscpy(info->fix.id, "xen", sizeof(info->fix.id));
 	info->fix.type = FB_TYPE_PACKED_PIXELS;
+	info->fix.xpanstep = info->fix.ypanstep = 1;
+	info->var.width = info->var.height = ~0u; /* millimetres: unknown */
+	info->var.vmode = FB_VMODE_NONINTERLACED;
 	set_layout(info, &l);
 	err = alloc_frame(dev, front);
 	if (err) {

@@ -55,6 +55,29 @@ TEST(fuse_housekeeper, pace_runs_as_long_as_it_asks)
 	k.kick(id + 100); /* nobody's */
 }
 
+TEST(fuse_housekeeper, jobs_wait_for_their_time_and_not_beyond_the_end)
+{
+	const auto begin = housekeeper::clock::now();
+	std::vector<int> order;
+	bool late = false;
+	{
+		housekeeper k;
+		std::promise<void> second;
+
+		k.run_at(begin + 20ms, [&] {
+			order.push_back(2);
+			EXPECT_GE(housekeeper::clock::now(), begin + 20ms);
+			second.set_value();
+		});
+		k.run_at(begin + 10ms, [&] { order.push_back(1); });
+		k.run_at(begin + 1h, [&] { late = true; });
+		ASSERT_EQ(second.get_future().wait_for(deadline), std::future_status::ready);
+		k.run_and_wait([&] { EXPECT_FALSE(late); });
+	}
+	EXPECT_EQ(order, (std::vector<int>{1, 2}));
+	EXPECT_TRUE(late) << "the end waits for nobody and drops nothing";
+}
+
 TEST(fuse_housekeeper, kick_during_a_harvest_is_not_lost)
 {
 	housekeeper k;

@@ -119,7 +119,7 @@ mode random_mode(std::mt19937 &random)
 	auto below = [&](u32 n) { return std::uniform_int_distribution<u32>(0, n - 1)(random); };
 	mode m;
 
-	m.bits = 8u << below(3);
+	m.bits = 8u * (1 + below(4));
 	m.width = 1 + below(below(2) ? 40 : 1500);
 	m.height = 1 + below(40);
 	m.padding = below(2) ? 0 : below(200);
@@ -437,7 +437,7 @@ TEST(video_damage, new_geometry_damages_the_whole_new_screen)
 	fb->var.xres = 65; /* longer than a line */
 	EXPECT_EQ(fb_damage_set_geometry(fb.info()), -EINVAL);
 	fb->var.xres = 32;
-	fb->var.bits_per_pixel = 24;
+	fb->var.bits_per_pixel = 12;
 	EXPECT_EQ(fb_damage_set_geometry(fb.info()), -EINVAL);
 	mutex_unlock(&fb->lock);
 	fb_rect r = only_rect(fb);

@@ -89,7 +89,9 @@ TEST(video_fbmem, a_geometry_that_does_not_fit_the_frame_is_refused)
 	EXPECT_EQ(try_register(32, 1, 32, 128, PAGE_SIZE - 127), -EINVAL);
 	EXPECT_EQ(try_register(33, 1, 32, 128, 0), -EINVAL);
 	EXPECT_EQ(try_register(1u << 30, 1, 32, 0, 0), -EINVAL);
-	EXPECT_EQ(try_register(32, 32, 24, 128, 0), -EINVAL);
+	EXPECT_EQ(try_register(32, 32, 24, 96, 0), 0);
+	EXPECT_EQ(try_register(43, 32, 24, 128, 0), -EINVAL);
+	EXPECT_EQ(try_register(32, 32, 12, 128, 0), -EINVAL);
 	EXPECT_EQ(try_register(0, 32, 32, 128, 0), -EINVAL);
 	EXPECT_EQ(try_register(32, 0, 32, 128, 0), -EINVAL);
 }
@@ -102,7 +104,7 @@ TEST(video_fbmem, set_var_clamps_applies_and_damages_everything)
 	fb_rect rects[4];
 
 	fb.take();
-	var.xres = 32;
+	var.xres = var.xres_virtual = 32;
 	var.yres = 100000;
 	var.bits_per_pixel = 15;
 	ASSERT_EQ(fb_set_var(fb.info(), &var), 0);
@@ -128,6 +130,124 @@ TEST(video_fbmem, set_var_clamps_applies_and_damages_everything)
 	EXPECT_EQ(fb->var.xres, 32u);
 }
 
+TEST(video_fbmem, the_virtual_screen_is_what_has_room)
+{
+	world w;
+	framebuffer fb(mode{}); /* 64 x 48 x 32: 3072 pixels */
+	struct fb_var_screeninfo var = fb->var;
+
+	var.xres = 32;
+	var.yres = 20;
+	var.xres_virtual = 48;
+	var.yres_virtual = 64;
+	var.xoffset = var.yoffset = 1000;
+	var.vmode = FB_VMODE_YWRAP;
+	var.rotate = 1;
+	ASSERT_EQ(fb_set_var(fb.info(), &var), 0);
+	EXPECT_EQ(var.xres_virtual, 48u);
+	EXPECT_EQ(var.yres_virtual, 64u);
+	EXPECT_EQ(fb->fix.line_length, 192u);
+	/* As far as there is something to show. */
+	EXPECT_EQ(var.xoffset, 16u);
+	EXPECT_EQ(var.yoffset, 44u);
+	EXPECT_EQ(var.vmode, 0u);
+	EXPECT_EQ(var.rotate, 0u);
+
+	var.yres_virtual = 1000; /* lines are cut first */
+	ASSERT_EQ(fb_set_var(fb.info(), &var), 0);
+	EXPECT_EQ(var.xres_virtual, 48u);
+	EXPECT_EQ(var.yres_virtual, 64u);
+	var.xres_virtual = 1000; /* then the width, down to what all visible lines have room for */
+	ASSERT_EQ(fb_set_var(fb.info(), &var), 0);
+	EXPECT_EQ(var.xres_virtual, 3072u / 20);
+	EXPECT_EQ(var.yres_virtual, 20u);
+	memset(&var, 0xff, sizeof(var));
+	var.bits_per_pixel = 32;
+	var.activate = FB_ACTIVATE_NOW;
+	ASSERT_EQ(fb_set_var(fb.info(), &var), 0);
+	EXPECT_EQ((u64)var.xres_virtual * var.yres_virtual, 3072u);
+}
+
+TEST(video_fbmem, panning_moves_what_is_shown_and_damages_it)
+{
+	world w;
+	framebuffer fb(mode{});
+	struct fb_var_screeninfo var = fb->var;
+	fb_geometry g;
+	u32 pixel = 0xffffff;
+
+	var.xres = 32;
+	var.yres = 24;
+	ASSERT_EQ(fb_set_var(fb.info(), &var), 0);
+	fb.take();
+	var.xoffset = 5;
+	var.yoffset = 7;
+	ASSERT_EQ(fb_pan_display(fb.info(), &var), 0);
+	fb_damage_geometry(fb.info(), &g);
+	EXPECT_EQ(g.offset, 7u * 256 + 5 * 4);
+	EXPECT_EQ(g.line_length, 256u);
+	fb.take();
+	ASSERT_EQ(fb.rects().size(), 1u);
+	EXPECT_EQ(fb.rects()[0].width, 32u);
+	EXPECT_EQ(fb.rects()[0].height, 24u);
+
+	/* The last pixel that is shown, and the one behind it. */
+	fb_damage_absorb(fb.info(), (7 + 23) * 256 + (5 + 31) * 4, &pixel, 4);
+	fb_damage_absorb(fb.info(), (7 + 23) * 256 + (5 + 32) * 4, &pixel, 4);
+	fb.take();
+	ASSERT_EQ(fb.rects().size(), 1u);
+	EXPECT_EQ(fb.rects()[0].x, 31u);
+	EXPECT_EQ(fb.rects()[0].y, 23u);
+	EXPECT_EQ(fb.rects()[0].width, 1u);
+
+	/* Where it is already: nothing to draw. */
+	ASSERT_EQ(fb_pan_display(fb.info(), &var), 0);
+	EXPECT_FALSE(fb_damage_pending(fb.info()));
+	var.xoffset = 33;
+	EXPECT_EQ(fb_pan_display(fb.info(), &var), -EINVAL);
+	var.xoffset = 32;
+	var.yoffset = 0xffffffff;
+	EXPECT_EQ(fb_pan_display(fb.info(), &var), -EINVAL);
+	EXPECT_EQ(fb->var.yoffset, 7u);
+}
+
+TEST(video_fbmem, requests_are_answered_and_unknown_ones_refused)
+{
+	world w;
+	framebuffer fb(mode{});
+	struct fb_var_screeninfo var;
+	struct fb_fix_screeninfo fix;
+	struct fb_vblank vblank;
+	unsigned long next = 0;
+	u16 red[2], green[2], blue[2];
+	struct fb_cmap cmap = {0, 2, red, green, blue, nullptr};
+	int level = 1000;
+
+	ASSERT_EQ(fb_ioctl(fb.info(), FBIOGET_VSCREENINFO, &var), 0);
+	EXPECT_EQ(var.xres, 64u);
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOPUT_VSCREENINFO, &var), 0);
+	ASSERT_EQ(fb_ioctl(fb.info(), FBIOGET_FSCREENINFO, &fix), 0);
+	EXPECT_EQ(fix.line_length, 256u);
+	ASSERT_EQ(fb_ioctl(fb.info(), FBIOGETCMAP, &cmap), 0);
+	EXPECT_EQ(green[1], 0x101);
+	cmap.start = 255;
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOGETCMAP, &cmap), -EINVAL);
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOBLANK, &level), 0);
+	EXPECT_EQ(fb->blank, FB_BLANK_POWERDOWN);
+	level = -1;
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOBLANK, &level), -EINVAL);
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOGET_VBLANK, &vblank), 0);
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIO_CURSOR, nullptr), -EINVAL);
+	EXPECT_EQ(fb_ioctl(fb.info(), 0x46ff, nullptr), -ENOTTY);
+	fb_get_vblank(fb.info(), &vblank, &next);
+	EXPECT_GE(next, 1u);
+	EXPECT_LE(next, 2000u); /* the period */
+	fb.unplug();
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOGET_VSCREENINFO, &var), -ENODEV);
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOGET_FSCREENINFO, &fix), -ENODEV);
+	EXPECT_EQ(fb_ioctl(fb.info(), FBIOPAN_DISPLAY, &var), -ENODEV);
+}
+
 TEST(video_fbmem, a_driver_that_refuses_a_mode_keeps_the_old_one)
 {
 	world w;
@@ -141,7 +261,7 @@ TEST(video_fbmem, a_driver_that_refuses_a_mode_keeps_the_old_one)
 		return -EIO;
 	};
 	fb->fbops = &ops;
-	var.xres = 16;
+	var.xres = var.xres_virtual = 16;
 	EXPECT_EQ(fb_set_var(fb.info(), &var), -EIO);
 	EXPECT_EQ(fb->var.xres, 64u);
 	EXPECT_EQ(fb->fix.line_length, 256u);

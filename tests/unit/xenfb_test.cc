@@ -24,6 +24,7 @@ const mode modes[] = {
 	 {.width = 801, .height = 601, .depth = 32, .line_length = 3232, .offset = 3232}},
 	{"255x255x8 at 3",
 	 {.width = 255, .height = 255, .depth = 8, .line_length = 255, .offset = 3}},
+	{"67x31x24", {.width = 67, .height = 31, .depth = 24, .offset = 5}},
 	{"last pixel ends the page", {.width = 1024, .height = 4, .depth = 8, .mem_length = 4096}},
 	{"more memory than picture",
 	 {.width = 100, .height = 100, .depth = 32, .mem_length = 8 << 20}},
@@ -203,7 +204,7 @@ TEST(xenfb, resize_tells_first_and_then_shows_all)
 		     {10, 0, 32, 0, 0},
 		     {1024, 1025, 32, 0, 0},
 		     {1024, 1024, 32, 0, 1},
-		     {10, 10, 24, 0, 0},
+		     {10, 10, 12, 0, 0},
 		     {10, 10, 32, 39, 0},
 		     {0xffffffff, 0xffffffff, 32, 0, 0},
 		     {10, 10, 32, 0, 0xffffffff},
@@ -232,6 +233,28 @@ TEST(xenfb, fb_set_var_resizes_too)
 	EXPECT_EQ(g.height, 100u);
 	EXPECT_EQ(g.depth, 16u);
 	EXPECT_EQ(info->var.green.length, 6u);
+}
+
+TEST(xenfb, panning_is_a_picture_at_another_offset)
+{
+	xenfb_machine m;
+	xenfb_ptr x = create(m, {.width = 200, .height = 100, .depth = 24, .mem_length = 120000});
+	fb_info *info = xenfb_info(x.get());
+	fb_var_screeninfo var = info->var;
+
+	var.yres_virtual = 200;
+	ASSERT_EQ(fb_set_var(info, &var), 0);
+	draw(info, 59990, std::vector<unsigned char>(5000, 7));
+	expect_copy_is_frame(x.get());
+	for (u32 y : {100u, 37u, 0u, 100u}) {
+		SCOPED_TRACE(y);
+		var.yoffset = y;
+		ASSERT_EQ(fb_pan_display(info, &var), 0);
+		draw(info, y * 600 + 300, std::vector<unsigned char>(2000, (unsigned char)y));
+		expect_copy_is_frame(x.get());
+	}
+	var.yoffset = 101;
+	EXPECT_EQ(fb_pan_display(info, &var), -EINVAL);
 }
 
 /* Writers, a resizer and lookers at once; at the end all is equal. */
@@ -299,7 +322,7 @@ TEST(xenfb, errors_are_one_line_and_leave_nothing)
 	} const cases[] = {
 		{"no width", {.width = 0, .height = 10, .depth = 32}, -EINVAL, "does not fit"},
 		{"no height", {.width = 10, .height = 0, .depth = 32}, -EINVAL, "does not fit"},
-		{"depth", {.width = 10, .height = 10, .depth = 24}, -EINVAL, "does not fit"},
+		{"depth", {.width = 10, .height = 10, .depth = 12}, -EINVAL, "does not fit"},
 		{"depth 0", {.width = 10, .height = 10, .depth = 0}, -EINVAL, "does not fit"},
 		{"short lines",
 		 {.width = 10, .height = 10, .depth = 32, .line_length = 39},

@@ -11,8 +11,11 @@
  *
  *      offset 0                                             screen_size (whole pages)
  *      | pixel_offset bytes | line 0 ... | line 1 ... | ... | unused |
- *                           |<- xres * bpp/8 ->|pad|
- *                           |<--- fix.line_length --->|
+ *                           |<- xres_virtual * bpp/8 ->|pad|
+ *                           |<--- fix.line_length -------->|
+ *
+ * What is shown is the part of xres x yres pixels that begins at (xoffset, yoffset) of these
+ * lines: the virtual screen may be larger, and a program draws where nobody looks yet.
  *
  * I1: screen_buffer, screen_size and fbdefio do not change between register and release.
  * I2: info->count holds the memory; the frame and the fb_info live until the last put, however
@@ -45,6 +48,8 @@ struct machine_initcall;
 struct vm_area_struct;
 
 #define FB_MAX 32
+/* Colours of a palette. */
+#define FB_CMAP_LEN 256u
 
 /* What a driver asks of deferred I/O. */
 struct fb_deferred_io {
@@ -63,7 +68,9 @@ struct fb_ops {
 	int (*fb_release)(struct fb_info *info, int user);
 	/* Clamps *var to what the device can do, or -EINVAL. Changes nothing. */
 	int (*fb_check_var)(struct fb_var_screeninfo *var, struct fb_info *info);
-	/* Applies info->var: sets info->fix.line_length (and pixel_offset) to agree with it. */
+	/*
+	 * Applies info->var. fix.line_length is fb_line_length() of it; pixel_offset may change.
+	 */
 	int (*fb_set_par)(struct fb_info *info);
 	int (*fb_setcolreg)(unsigned int regno, unsigned int red, unsigned int green,
 			    unsigned int blue, unsigned int transp, struct fb_info *info);
@@ -146,15 +153,54 @@ struct file *fb_open(struct fb_info *info);
  * fb_set_var - FBIOPUT_VSCREENINFO
  *
  * Clamps *@var (and writes the clamped values back), applies them when var->activate says NOW, and
- * then damages the whole new screen. Takes info->lock. Return: 0, -EINVAL (nothing of the request
+ * then damages the whole new screen. A mode that is there already is not set again. What the
+ * virtual screen cannot have it does not get: first its lines are cut, then its width. Takes
+ * info->lock. Return: 0, -EINVAL (nothing of the request
  * can be shown), -ENODEV, or the driver's error; on error the old mode stays.
  */
 [[nodiscard]] int fb_set_var(struct fb_info *info, struct fb_var_screeninfo *var);
 
+/*
+ * The line_length that a mode will have: lines keep their padding as long as they keep their
+ * pixels, and otherwise have none. For fb_check_var; info->lock held.
+ */
+u32 fb_line_length(const struct fb_info *info, const struct fb_var_screeninfo *var);
+
 /* Sets colours cmap->start ... of the palette; -EINVAL beyond 256. Whole screen damaged. */
 [[nodiscard]] int fb_set_cmap(struct fb_cmap *cmap, struct fb_info *info);
+/* The same, the other way: fills cmap's arrays. transp may be null. */
+[[nodiscard]] int fb_get_cmap(struct fb_cmap *cmap, struct fb_info *info);
 [[nodiscard]] int fb_blank(struct fb_info *info, int blank);
+
+/**
+ * fb_pan_display - FBIOPAN_DISPLAY: show the part that begins at var->xoffset, var->yoffset
+ *
+ * Nothing else of *@var counts. Return: 0, -EINVAL (not all of that part is in the virtual screen,
+ * or the device cannot show another part), -ENODEV.
+ */
 [[nodiscard]] int fb_pan_display(struct fb_info *info, struct fb_var_screeninfo *var);
+
+/**
+ * fb_vblank - FBIOGET_VBLANK: how many refreshes there have been
+ * @next: out, may be null: jiffies until the next one, at least 1
+ *
+ * KSHIM: there is no ray. The refresh clock runs with deferred I/O's period whether or not there
+ * is anything to refresh, so that waiting for it always ends, and ends after one period.
+ */
+void fb_get_vblank(struct fb_info *info, struct fb_vblank *vblank, unsigned long *next);
+
+/**
+ * fb_ioctl - the requests of linux/fb.h
+ * @cmd: FBIO...
+ * @arg: kernel memory of the size that linux/fb.h says; of FBIOGETCMAP and FBIOPUTCMAP, a struct
+ *     fb_cmap with arrays in kernel memory; of FBIOBLANK, an int
+ *
+ * FBIO_WAITFORVSYNC is for the caller, who knows how to wait: fb_get_vblank(). FBIOBLANK takes
+ * more than POWERDOWN for POWERDOWN, as Linux does: programs send anything, and give up when they
+ * hear -EINVAL. Return: 0, -ENOTTY (no such request), -EINVAL, -ENODEV, or the driver's error.
+ * Context: may sleep, takes info->lock.
+ */
+[[nodiscard]] int fb_ioctl(struct fb_info *info, unsigned int cmd, void *arg);
 
 /*
  * Deferred I/O of a driver (drivers/video/fb_defio.cc; the side of mappings is video/fb_defio.h).

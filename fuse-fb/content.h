@@ -22,7 +22,8 @@
  *     page_ticket.
  * C3: no lock of this file is held while touching a mapping of the mount, and no handler waits for
  *     anything but these locks: a fault on the mount inside of them would wait for a thread
- *     that waits for the lock.
+ *     that waits for the lock. The lock of the address space belongs to these, and every
+ *     malloc() may take it: own_file.h, I3.
  * Locks: storage_lock_ (shared: use the storage; exclusive: replace it, change the size)
  *     -> stripes_[] (compare, order and copy of a range are one step).
  */

@@ -28,6 +28,7 @@
 #include "fuse_channel.h"
 #include "housekeeper.h"
 #include "message.h"
+#include "mm_holder.h"
 #include "options.h"
 #include "screen.h"
 #include "viewer_set.h"
@@ -88,6 +89,7 @@ private:
 	std::string why(int error);
 	static void machine_log(void *self, int level, const char *line);
 
+	const mm_holder holder_; /* first made, last to go */
 	const daemon_options options_;
 	const std::chrono::steady_clock::time_point started_;
 	track_tunables tunables_;

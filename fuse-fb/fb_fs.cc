@@ -170,6 +170,28 @@ fb_fs::own_open::~own_open()
 	std::erase(fs_.own_threads_, tid_);
 }
 
+/* Return: false = @req waits for the end of a sole_use; else the caller opens. */
+bool fb_fs::add_user(node &n, fuse_req_t req, const fuse_file_info &fi)
+{
+	std::lock_guard hold(lock_);
+
+	if (n.held_back) {
+		n.waiting.push_back({req, fi});
+		return false;
+	}
+	n.users.fetch_add(1);
+	return true;
+}
+
+fb_fs::sole_use::sole_use(fb_fs &fs, std::uint64_t ino) : fs_(fs), node_(fs.find(ino))
+{
+	std::lock_guard hold(fs_.lock_);
+
+	alone_ = !node_ || node_->users.load() == 0;
+	if (node_ && alone_)
+		node_->held_back = true;
+}
+
 void fb_fs::set_guard(std::function<bool(const std::function<void()> &)> guard)
 {
 	guard_ = std::move(guard);

@@ -78,6 +78,8 @@ using renderer = std::function<std::string()>;
 
 class fb_fs
 {
+	struct node;
+
 public:
 	fb_fs(fs_host &host, bool for_others);
 	~fb_fs();
@@ -111,21 +113,46 @@ public:
 	};
 
 	/*
+	 * In the scope of it nobody but the daemon has the file open: opens of others wait. False
+	 * when somebody has it open already; then it does nothing. Not in a request thread.
+	 */
+	class sole_use
+	{
+	public:
+		sole_use(fb_fs &fs, std::uint64_t ino);
+		~sole_use();
+		sole_use(const sole_use &) = delete;
+		sole_use &operator=(const sole_use &) = delete;
+		explicit operator bool() const { return alone_; }
+
+	private:
+		fb_fs &fs_;
+		const std::shared_ptr<node> node_; /* null: the kernel does not know it */
+		bool alone_ = false;
+	};
+
+	/*
 	 * Runs what touches a mapping of the mount; false: a page could not be had. Set before use.
 	 */
 	void set_guard(std::function<bool(const std::function<void()> &)> guard);
 	bool guarded(const std::function<void()> &touch) const;
 
 private:
+	struct waiting_open {
+		fuse_req_t req;
+		fuse_file_info fi;
+	};
 	struct node {
 		std::uint64_t ino;
 		std::string name;
 		std::shared_ptr<served_file> file; /* or make is set */
 		renderer make;
 		std::atomic<std::size_t> rendered_size{0};
-		std::atomic<unsigned> users{0};
-		std::uint64_t lookups = 0; /* protected by lock_ */
-		bool linked = true;        /* protected by lock_ */
+		std::atomic<unsigned> users{0}; /* from 0 to 1 under lock_, unless held_back */
+		std::uint64_t lookups = 0;      /* protected by lock_, like the next three */
+		bool linked = true;
+		bool held_back = false; /* sole_use: opens wait */
+		std::vector<waiting_open> waiting;
 	};
 	struct handle; /* of an open rendered file */
 	struct ops_impl;
@@ -136,6 +163,7 @@ private:
 	void fill(const node &n, struct stat *st) const;
 	void fill_root(struct stat *st) const;
 	bool is_own_thread(pid_t tid) const;
+	bool add_user(node &n, fuse_req_t req, const fuse_file_info &fi);
 	void forget(std::uint64_t ino, std::uint64_t count);
 
 	fs_host &host_;

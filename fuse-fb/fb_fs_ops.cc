@@ -147,18 +147,6 @@ struct fb_fs::ops_impl {
 		fuse_reply_attr(req, &st, n->file ? forever : 0);
 	}
 
-	/* Opens a file that programs map: cached, and kept cached. */
-	static void open_file(fb_fs &fs, node &n, pid_t opener, fuse_file_info *fi)
-	{
-		auto *h = new handle;
-
-		h->own = fs.is_own_thread(opener);
-		if (!h->own)
-			n.users.fetch_add(1);
-		fi->fh = fh_of(h);
-		fi->keep_cache = 1;
-	}
-
 	static void close_file(node &n, handle *h)
 	{
 		const bool own = h->own;
@@ -167,6 +155,28 @@ struct fb_fs::ops_impl {
 		/* The last user's stores came with its close: nothing to wait for any more. */
 		if (!own && n.users.fetch_sub(1) == 1)
 			n.file->unused();
+	}
+
+	/* A file that programs map: cached, and kept cached. A user was counted, unless @own. */
+	static void fill_opened(fuse_file_info *fi, bool own)
+	{
+		auto *h = new handle;
+
+		h->own = own;
+		fi->fh = fh_of(h);
+		fi->keep_cache = 1;
+		/*
+		 * We store nothing. And a daemon that is killed must not wait, in closing this, for
+		 * the answer to a WRITE which it cannot give any more.
+		 */
+		fi->noflush = own;
+	}
+
+	static void open_file(fuse_req_t req, node &n, fuse_file_info *fi, bool own)
+	{
+		fill_opened(fi, own);
+		if (fuse_reply_open(req, fi))
+			close_file(n, handle_of(fi));
 	}
 
 	static void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info *fi)
@@ -179,9 +189,10 @@ struct fb_fs::ops_impl {
 			return;
 		}
 		if (n->file) {
-			open_file(fs, *n, fuse_req_ctx(req)->pid, fi);
-			if (fuse_reply_open(req, fi))
-				close_file(*n, handle_of(fi));
+			const bool own = fs.is_own_thread(fuse_req_ctx(req)->pid);
+
+			if (own || fs.add_user(*n, req, *fi))
+				open_file(req, *n, fi, own);
 			return;
 		}
 		if ((fi->flags & O_ACCMODE) != O_RDONLY) {
@@ -235,7 +246,8 @@ struct fb_fs::ops_impl {
 			std::lock_guard hold(fs.lock_);
 			fs.names_[name] = n->ino;
 		}
-		open_file(fs, *n, fuse_req_ctx(req)->pid, fi);
+		n->users.fetch_add(1);
+		fill_opened(fi, false);
 		const fuse_entry_param e = entry_of(fs, *n);
 		if (fuse_reply_create(req, &e, fi)) {
 			close_file(*n, handle_of(fi));
@@ -411,6 +423,22 @@ struct fb_fs::ops_impl {
 		fuse_reply_statfs(req, &s);
 	}
 };
+
+fb_fs::sole_use::~sole_use()
+{
+	std::vector<waiting_open> came;
+
+	if (!node_ || !alone_)
+		return;
+	{
+		std::lock_guard hold(fs_.lock_);
+		node_->held_back = false;
+		came.swap(node_->waiting);
+		node_->users.fetch_add(static_cast<unsigned>(came.size()));
+	}
+	for (waiting_open &w : came)
+		ops_impl::open_file(w.req, *node_, &w.fi, false);
+}
 
 const fuse_lowlevel_ops &fb_fs::ops()
 {

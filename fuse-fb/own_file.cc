@@ -4,6 +4,7 @@
  */
 #include "own_file.h"
 
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -67,9 +68,21 @@ int own_file::open()
 
 void own_file::close()
 {
-	unmap();
+	for (const mapping &m : views_)
+		munmap(m.at, m.size);
+	views_.clear();
 	if (fd_ >= 0)
 		::close(std::exchange(fd_, -1));
+}
+
+bool own_file::close_unused()
+{
+	const fb_fs::sole_use alone(fs_, ino_);
+
+	if (!alone)
+		return false;
+	close();
+	return true;
 }
 
 int own_file::pull(std::size_t size, bool wait)
@@ -88,21 +101,20 @@ int own_file::pull(std::size_t size, bool wait)
 
 const std::byte *own_file::map(std::size_t size)
 {
-	unmap();
 	if (size == 0)
 		return nullptr;
-	void *p = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_, 0);
-	if (p == MAP_FAILED)
-		return nullptr;
-	view_ = p;
-	view_size_ = size;
-	return static_cast<const std::byte *>(p);
-}
+	if (views_.empty() || views_.back().size < size) {
+		/* Twice what is needed, of addresses: a file that grows is mapped a few times. */
+		const std::size_t whole = std::bit_ceil(page_round_up(size));
+		void *p = mmap(nullptr, whole, PROT_READ, MAP_SHARED, fd_, 0);
 
-void own_file::unmap()
-{
-	if (view_)
-		munmap(std::exchange(view_, nullptr), view_size_);
+		if (p == MAP_FAILED)
+			return nullptr;
+		/* A child that execs would unmap it, see I3. */
+		madvise(p, whole, MADV_DONTFORK);
+		views_.push_back({p, whole});
+	}
+	return static_cast<const std::byte *>(views_.back().at);
 }
 
 bool own_file::guarded(const std::function<void()> &touch)

@@ -70,8 +70,8 @@ void screen::unused()
 {
 	services_.keeper.run([self = shared_from_this()] {
 		if (self->removed_)
-			return;
-		if (self->display_)
+			self->tracker_->shut_down();
+		else if (self->display_)
 			self->flush();
 		else if (self->tracker_->harvest())
 			self->services_.keeper.kick(self->pace_);

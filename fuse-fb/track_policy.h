@@ -34,7 +34,7 @@
  *                      safe  the look reads what stores wrote, whether their page is marked or not
  *   DENSE -> SPARSE    when  < 1/dense_leave_divisor of the frame differed, dense_leave_periods
  *                            times
- *                      what  pull, unmap
+ *                      what  pull
  *                      safe  every page stored into since its last WRITE is still marked dirty:
  *                            the pull fetches all of them and protects them. A look here could
  *                            only find what the pull has brought, so there is none.

@@ -23,8 +23,11 @@ public:
 
 	/* Makes pull, map and invalidate work. 0 or negative errno; 0 when already open. */
 	virtual int open() = 0;
-	/* Drops the descriptor (and the mapping), so that it does not keep the mount busy. */
-	virtual void close() = 0;
+	/*
+	 * Drops the descriptor and the mapping, so that they do not keep the mount busy, if nobody
+	 * else has the file open (why then only: own_file.h). Return: true when they are gone.
+	 */
+	virtual bool close_unused() = 0;
 	virtual bool is_open() const = 0;
 
 	/*
@@ -34,9 +37,11 @@ public:
 	 */
 	virtual int pull(std::size_t size, bool wait) = 0;
 
-	/* Maps [0, size) read-only. Null when it cannot be mapped. */
+	/*
+	 * At least [0, size), mapped read-only; it stays until the file is closed. Null when it
+	 * cannot be mapped.
+	 */
 	virtual const std::byte *map(std::size_t size) = 0;
-	virtual void unmap() = 0;
 	/* Runs @touch, which reads the mapping. Return: false if a page of it could not be had. */
 	virtual bool guarded(const std::function<void()> &touch) = 0;
 

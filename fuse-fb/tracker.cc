@@ -112,14 +112,6 @@ std::size_t tracker::look(std::size_t size)
 	return changed;
 }
 
-void tracker::drop_view()
-{
-	if (view_)
-		file_.unmap();
-	view_ = nullptr;
-	view_size_ = 0;
-}
-
 /*
  * The way into IDLE, see the table. Return: false if something moved; then the state stays SPARSE.
  */
@@ -149,8 +141,7 @@ bool tracker::go_idle(std::size_t size, track_observation &seen)
 		if (bytes_.stats().writes.load() == writes)
 			break;
 	}
-	if (file_.users() == 0)
-		file_.close();
+	file_.close_unused();
 	return true;
 }
 
@@ -194,16 +185,12 @@ bool tracker::harvest()
 	 */
 	if (!seen.users && from != track_state::idle && file_.is_open()) {
 		pull(size);
-		drop_view();
 		accesses_seen_ = accesses_.load();
 		wanted_ = track_state::idle;
 	}
 
-	if (wanted_ == track_state::dense && size != view_size_) {
-		if (view_)
-			file_.unmap();
+	if (wanted_ == track_state::dense) {
 		view_ = file_.map(size);
-		view_size_ = view_ ? size : 0;
 		if (!view_) {
 			can_look_ = false;
 			wanted_ = track_state::sparse;
@@ -216,8 +203,10 @@ bool tracker::harvest()
 			/*
 			 * A flush: nothing is cached, unless a request is being served right now.
 			 */
-			if (file_.is_open())
+			if (file_.is_open()) {
 				seen.pages = pull(size);
+				file_.close_unused();
+			}
 			break;
 		}
 		if (go_idle(size, seen)) {
@@ -229,11 +218,9 @@ bool tracker::harvest()
 	case track_state::sparse:
 		move_to(track_state::sparse);
 		seen.settling = from == track_state::dense;
-		/* With the mapping left alone: unmapping a FUSE file sends its dirty pages too. */
 		if (seen.settling && mutated(mutant_, track_mutant::leave_dense_without_pull))
 			break;
 		seen.pages = pull(size);
-		drop_view();
 		break;
 	case track_state::dense:
 		move_to(track_state::dense);
@@ -254,10 +241,10 @@ void tracker::shut_down()
 	set_kick({});
 	std::lock_guard hold(harvest_lock_);
 
-	drop_view();
-	if (file_.is_open())
+	if (file_.is_open()) {
 		file_.invalidate();
-	file_.close();
+		file_.close_unused();
+	}
 	move_to(track_state::idle);
 	wanted_ = track_state::idle;
 }

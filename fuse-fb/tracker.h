@@ -66,7 +66,10 @@ public:
 	 */
 	void note_access();
 
-	/* The file goes away: no mapping, no descriptor, no pages. Nothing is pulled. */
+	/*
+	 * The file goes away: no kick, no pages, nothing is pulled. Its descriptor and mapping go,
+	 * too, unless others have it open: then call again when they have closed it.
+	 */
 	void shut_down();
 
 	tracker_stats stats() const;
@@ -75,7 +78,6 @@ public:
 private:
 	std::size_t pull(std::size_t size);
 	std::size_t look(std::size_t size);
-	void drop_view();
 	bool go_idle(std::size_t size, track_observation &seen);
 	void move_to(track_state to);
 	void complain(const char *what, int error);
@@ -86,10 +88,9 @@ private:
 	track_mutant_switch *const mutant_;
 
 	mutable std::mutex harvest_lock_;
-	track_policy policy_; /* protected by harvest_lock_, like the next four */
+	track_policy policy_; /* protected by harvest_lock_, like the next three */
 	track_state wanted_ = track_state::idle;
-	const std::byte *view_ = nullptr;
-	std::size_t view_size_ = 0;
+	const std::byte *view_ = nullptr; /* of the harvest under way, in DENSE */
 	bool can_look_ = true;
 	std::atomic<track_state> state_{track_state::idle}; /* written under harvest_lock_ */
 

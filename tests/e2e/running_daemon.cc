@@ -123,6 +123,17 @@ std::vector<std::uint8_t> read_file(const std::string &path)
 	return bytes;
 }
 
+child drawer(const mount_dir &dir, const std::string &seconds)
+{
+	child::setup with;
+
+	with.with_stdin = true;
+	child c({helper_path(), "draw", dir.file("fb0"), seconds}, with);
+	if (!c.wait_for_output("drawing"))
+		throw std::runtime_error("the drawing program does not begin: " + c.output());
+	return c;
+}
+
 std::size_t differing_pixels(const mount_dir &dir)
 {
 	const picture_file p = read_png(dir.file("fb0.png"));

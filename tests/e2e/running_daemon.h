@@ -47,6 +47,12 @@ picture_file read_png(const std::string &path);
 /* All bytes of a file; throws when it cannot be read. */
 std::vector<std::uint8_t> read_file(const std::string &path);
 
+/*
+ * A program that stores into all of fb0, as fast as it can, for @seconds; it keeps its mapping
+ * until its standard input is closed. Fails the test (throws) when it does not begin.
+ */
+child drawer(const mount_dir &dir, const std::string &seconds);
+
 /* How many pixels of fb0 (32 bits) differ from what fb0.png shows. */
 std::size_t differing_pixels(const mount_dir &dir);
 

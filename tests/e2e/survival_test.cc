@@ -35,16 +35,6 @@ void let_pass(double seconds)
 	nanosleep(&t, nullptr);
 }
 
-child drawer(const mount_dir &dir, const std::string &seconds)
-{
-	child::setup with;
-
-	with.with_stdin = true; /* keeps its mapping until we close it */
-	child c({helper_path(), "draw", dir.file("fb0"), seconds}, with);
-	EXPECT_TRUE(c.wait_for_output("drawing")) << c.output();
-	return c;
-}
-
 /* A port of the loopback that nobody uses just now. */
 std::string free_port()
 {

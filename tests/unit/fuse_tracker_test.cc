@@ -71,7 +71,13 @@ public:
 		opened = true;
 		return open_error;
 	}
-	void close() override { opened = false; }
+	bool close_unused() override
+	{
+		if (nr_users)
+			return false;
+		opened = mapped = false;
+		return true;
+	}
 	bool is_open() const override { return opened; }
 	int pull(std::size_t, bool) override
 	{
@@ -93,7 +99,6 @@ public:
 		mapped = true;
 		return reinterpret_cast<const std::byte *>(cache.data());
 	}
-	void unmap() override { mapped = false; }
 	bool guarded(const std::function<void()> &touch) override
 	{
 		looks++;
@@ -201,6 +206,9 @@ TEST(fuse_tracker, still_file_is_idle_closed_to_nobody_and_unpaced)
 	EXPECT_FALSE(w.due);
 	EXPECT_FALSE(w.kernel.anything_cached()) << "the next access must be a request";
 	EXPECT_TRUE(w.kernel.opened) << "somebody has the file, the mount is busy anyway";
+	w.kernel.nr_users = 0;
+	w.t.harvest();
+	EXPECT_FALSE(w.kernel.opened) << "the last user's close is the only thing that tells";
 }
 
 TEST(fuse_tracker, file_that_nobody_has_open_does_not_keep_the_mount_busy)
@@ -268,7 +276,7 @@ TEST(fuse_tracker, dense_looks_and_does_not_protect)
 	for (const auto s : w.kernel.state)
 		EXPECT_EQ(s, model_kernel::dirty) << "writers pay no fault";
 	w.tick_until(track_state::sparse);
-	EXPECT_FALSE(w.kernel.mapped);
+	EXPECT_TRUE(w.kernel.mapped) << "it cannot be unmapped while pages may be dirty";
 	for (const auto s : w.kernel.state)
 		EXPECT_NE(s, model_kernel::dirty) << "the pull that leaves DENSE protects again";
 }
@@ -369,6 +377,11 @@ TEST(fuse_tracker, shut_down_lets_go_of_everything)
 	world w;
 
 	w.go_dense();
+	w.t.shut_down();
+	EXPECT_TRUE(w.kernel.mapped) << "a program still has it";
+	EXPECT_EQ(w.t.state(), track_state::idle);
+	EXPECT_FALSE(w.kernel.anything_cached());
+	w.kernel.nr_users = 0;
 	w.t.shut_down();
 	EXPECT_FALSE(w.kernel.opened);
 	EXPECT_FALSE(w.kernel.mapped);

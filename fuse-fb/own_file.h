@@ -66,7 +66,7 @@ private:
 		void *at;
 		std::size_t size;
 	};
-	/* The last one is in use; before it those that the file has outgrown, each half its size. */
+	/* The last is in use; before it those that the file has outgrown, each half its size. */
 	std::vector<mapping> views_;
 	bool fsync_to_wait_; /* this kernel's page writeback ends before the WRITE is answered */
 };

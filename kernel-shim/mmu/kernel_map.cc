@@ -61,6 +61,7 @@ int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages,
 static void unmap_range(const struct kernel_map *map)
 {
 	kshim_unalias((const void *)map->addr, map->nr << PAGE_SHIFT);
+	mmu_world_unmaps(current_mmu(), map->addr);
 	mmu_host_munmap(map->addr, (map->nr + 1) << PAGE_SHIFT);
 }
 
@@ -111,6 +112,7 @@ void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_pr
 	if (err)
 		goto uncharge;
 	map->addr = (unsigned long)range;
+	mmu_world_maps(mmu, map->addr, reserve.bytes);
 	err = mmu_map_runs(mmu, map->addr, pages, nr,
 			   prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ, MAP_FIXED);
 	if (err)

@@ -93,6 +93,7 @@ static int reserve_all(struct mmu *mmu, struct kernel_window *window)
 	if (err)
 		return err;
 	window->apart = false;
+	mmu_world_maps(mmu, (unsigned long)base, all.bytes);
 	if (KSHIM_EXPLORE) {
 		window->start = (unsigned long)base + PAGE_SIZE;
 		window->slots = (void **)kcalloc(2 * window->nr_pages, sizeof(void *), GFP_KERNEL);
@@ -103,8 +104,10 @@ static int reserve_all(struct mmu *mmu, struct kernel_window *window)
 		err = mmu_host_mprotect(mmu, (unsigned long)base, slots_bytes(window->nr_pages),
 					PROT_READ | PROT_WRITE);
 	}
-	if (err)
+	if (err) {
+		mmu_world_unmaps(mmu, (unsigned long)base);
 		mmu_host_munmap((unsigned long)base, all.bytes);
+	}
 	return err;
 }
 
@@ -137,6 +140,7 @@ void kernel_window_release(struct kernel_window *window)
 	WRITE_ONCE(current_mmu()->kernel_window, nullptr);
 	if (KSHIM_EXPLORE)
 		kfree(window->slots);
+	mmu_world_unmaps(current_mmu(), window->start - before);
 	mmu_host_munmap(window->start - before, window_bytes(window->nr_pages));
 }
 

@@ -99,9 +99,17 @@ static int map_window(struct mmu *mmu)
 
 /*
  * The explorer makes a machine for each schedule; making its memory anew would be most of the work.
- * So one memory is kept, and comes back zeroed. It needs no unmapping when a world is given up.
+ * So one memory is kept, and comes back zeroed. A world that is given up in its middle unmaps
+ * nothing: what it had mapped besides is written down here, and unmapped before the next one.
  */
+struct world_map {
+	unsigned long addr;
+	size_t bytes;
+};
+
 struct kept_memory {
+	struct world_map *maps;
+	unsigned int nr_maps, max_maps;
 	char *window;
 	int memfd;
 	size_t bytes;
@@ -109,10 +117,51 @@ struct kept_memory {
 	bool traps; /* a wild access in one of the worlds is a violation, and not the end of us */
 };
 
+void mmu_world_maps(struct mmu *mmu, unsigned long addr, size_t bytes)
+{
+	struct kept_memory *kept = mmu->kept;
+
+	if (!kept)
+		return;
+	if (kept->nr_maps == kept->max_maps) {
+		const unsigned int more = 2 * kept->max_maps + 8;
+		void *maps = realloc(kept->maps, more * sizeof(kept->maps[0]));
+
+		if (!maps)
+			kshim_violation("no host memory for the explorer");
+		kept->maps = (struct world_map *)maps;
+		kept->max_maps = more;
+	}
+	kept->maps[kept->nr_maps++] = {addr, bytes};
+}
+
+void mmu_world_unmaps(struct mmu *mmu, unsigned long addr)
+{
+	struct kept_memory *kept = mmu->kept;
+
+	for (unsigned int i = 0; kept && i < kept->nr_maps; i++) {
+		if (kept->maps[i].addr == addr) {
+			kept->maps[i] = kept->maps[--kept->nr_maps];
+			return;
+		}
+	}
+}
+
+static void unmap_world(struct kept_memory *kept)
+{
+	while (kept->nr_maps) {
+		const struct world_map *map = &kept->maps[--kept->nr_maps];
+
+		mmu_host_munmap(map->addr, map->bytes);
+	}
+}
+
 static void drop_kept(void *object)
 {
 	struct kept_memory *kept = (struct kept_memory *)object;
 
+	unmap_world(kept);
+	free(kept->maps);
 	mmu_host_munmap((unsigned long)kept->window, MMU_WINDOW);
 	close(kept->memfd);
 	if (kept->traps)
@@ -126,16 +175,20 @@ static void keep_memory(struct mmu *mmu, size_t bytes)
 
 	if (!kept)
 		return;
-	*kept = {.window = mmu->window,
+	*kept = {.maps = nullptr,
+		 .nr_maps = 0,
+		 .max_maps = 0,
+		 .window = mmu->window,
 		 .memfd = mmu->memfd,
 		 .bytes = bytes,
 		 .nr_lowmem = mmu->nr_lowmem,
 		 .traps = false};
-	mmu->kept = kshim_keep(KSHIM_KEPT_MEMORY, kept, drop_kept);
-	if (mmu->kept)
-		kept->traps = mmu_traps_get() == 0;
-	else
+	if (!kshim_keep(KSHIM_KEPT_MEMORY, kept, drop_kept)) {
 		free(kept);
+		return;
+	}
+	mmu->kept = kept;
+	kept->traps = mmu_traps_get() == 0;
 }
 
 /* High memory comes back zeroed too. */
@@ -154,11 +207,12 @@ static bool take_kept(struct mmu *mmu, size_t bytes)
 
 	if (!kept || kept->bytes != bytes || kept->nr_lowmem != mmu->nr_lowmem)
 		return false;
+	unmap_world(kept);
 	mmu->window = kept->window;
 	mmu->memfd = kept->memfd;
 	mmu->nr_pages = bytes >> PAGE_SHIFT;
 	mmu->pages = (struct page *)(kept->window + MMU_PAGES_OFFSET);
-	mmu->kept = true;
+	mmu->kept = kept;
 	mmu_direct_map_reset(mmu);
 	memset(mmu->window, 0, mmu->nr_lowmem << PAGE_SHIFT);
 	if (mmu->nr_lowmem < mmu->nr_pages)

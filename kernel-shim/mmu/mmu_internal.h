@@ -24,6 +24,7 @@
 #include <linux/spinlock.h>
 
 struct direct_map;
+struct kept_memory;
 struct mmu_host;
 
 /*
@@ -42,9 +43,9 @@ struct mmu {
 	char *window; /* MMU_WINDOW bytes, aligned to that */
 	struct page *pages;
 	unsigned long nr_pages;
-	unsigned long nr_lowmem; /* with a direct map */
-	bool kept;               /* by the explorer: memory stays when the machine goes */
-	struct mmu_host *host;   /* the host's part: fault delivery */
+	unsigned long nr_lowmem;  /* with a direct map */
+	struct kept_memory *kept; /* by the explorer: memory stays when the machine goes */
+	struct mmu_host *host;    /* the host's part: fault delivery */
 
 	spinlock_t lock;
 	struct list_head kernel_maps __guarded_by(lock);
@@ -73,6 +74,9 @@ static inline void mmu_count(u64 *counter, u64 n = 1)
 }
 
 /* memory.cc */
+/* What else of the host's addresses an explored world uses, for the case that it is given up. */
+void mmu_world_maps(struct mmu *mmu, unsigned long addr, size_t bytes);
+void mmu_world_unmaps(struct mmu *mmu, unsigned long addr);
 [[nodiscard]] int mmu_memory_init(struct mmu *mmu, size_t bytes, size_t lowmem_bytes);
 void mmu_memory_exit(struct mmu *mmu);
 /* Makes the host have memory for a frame, so that UFFDIO_CONTINUE finds it. 0 or -ENOMEM. */

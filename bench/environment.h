@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * environment.h - where a benchmark ran, as "# key: value" lines
+ * environment.h - where a benchmark ran
  */
 #ifndef BENCH_ENVIRONMENT_H
 #define BENCH_ENVIRONMENT_H
@@ -11,6 +11,8 @@
 #include <string>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 /* What follows @prefix in the first line of the file at @path that begins with it. */
 inline std::string first_line(const char *path, const char *prefix)
@@ -25,29 +27,38 @@ inline std::string first_line(const char *path, const char *prefix)
 	return "unknown";
 }
 
-/* @what: whose figures mean nothing in a build with a sanitizer. */
-inline void print_environment(const char *what)
+/* Key and value, as every benchmark tells them. @what: whose figures a sanitizer spoils. */
+inline std::vector<std::pair<std::string, std::string>> environment(const char *what)
 {
+	const bool hypervisor =
+		first_line("/proc/cpuinfo", "flags").find(" hypervisor") != std::string::npos;
 	struct utsname uts;
 
 	uname(&uts);
-	std::printf("# kernel: %s %s\n# cpus: %ld\n", uts.release, uts.machine,
-		    sysconf(_SC_NPROCESSORS_ONLN));
-	std::printf("# cpu:%s\n", first_line("/proc/cpuinfo", "model name\t:").c_str());
-	std::printf("# hypervisor: %s\n",
-		    first_line("/proc/cpuinfo", "flags").find(" hypervisor") != std::string::npos
-			    ? "yes (waking another processor is dear)"
-			    : "no");
-	std::printf("# load: %s\n", first_line("/proc/loadavg", "").c_str());
-	std::printf("# compiler: %s\n", __VERSION__);
+	std::vector<std::pair<std::string, std::string>> lines = {
+		{"kernel", std::string(uts.release) + " " + uts.machine},
+		{"cpus", std::to_string(sysconf(_SC_NPROCESSORS_ONLN))},
+		{"cpu", first_line("/proc/cpuinfo", "model name\t: ")},
+		{"hypervisor", hypervisor ? "yes (waking another processor is dear)" : "no"},
+		{"load", first_line("/proc/loadavg", "")},
+		{"compiler", __VERSION__},
+	};
 #ifdef BENCH_SANITIZED
-	std::printf("# warning: built with a sanitizer: %s figures mean nothing\n", what);
+	lines.emplace_back("warning", std::string("built with a sanitizer: ") + what +
+					      " figures mean nothing");
 #else
 	(void)what;
 #endif
 #ifndef __OPTIMIZE__
-	std::printf("# warning: built without optimisation\n");
+	lines.emplace_back("warning", "built without optimisation");
 #endif
+	return lines;
+}
+
+inline void print_environment(const char *what)
+{
+	for (const auto &[key, value] : environment(what))
+		std::printf("# %s: %s\n", key.c_str(), value.c_str());
 }
 
 #endif

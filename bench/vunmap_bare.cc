@@ -60,33 +60,40 @@ public:
 			die("mmap");
 		return static_cast<char *>(range);
 	}
-	void map(char *addr, const std::uint32_t *frames, unsigned nr) const
+	void map(char *addr, const frame_lists &lists, std::size_t list) const
 	{
+		const std::uint32_t *frames = &lists.frames[list * lists.each];
+		const int prot = lists.writable() ? PROT_READ | PROT_WRITE : PROT_READ;
+		const unsigned nr = lists.each;
+		bool one_run = true;
+
 		for (unsigned done = 0; done < nr;) {
 			unsigned run = 1;
 
 			while (done + run < nr && frames[done + run] == frames[done] + run)
 				run++;
-			if (mmap(addr + done * page_size, run * page_size, PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd_,
+			one_run = run == nr;
+			if (mmap(addr + done * page_size, run * page_size, prot,
+				 MAP_SHARED | MAP_FIXED | (one_run ? MAP_POPULATE : 0), fd_,
 				 (off_t)frames[done] * (off_t)page_size) == MAP_FAILED)
 				die("mmap");
 			done += run;
 		}
+		/* One walk over all runs is cheaper than one for each. */
+		if (!one_run && madvise(addr, nr * page_size, MADV_POPULATE_READ))
+			die("madvise");
 	}
 
 private:
 	int fd_;
 };
 
-constexpr std::size_t range_pages = 1024;
-
 class floor_manager : public manager
 {
 public:
-	floor_manager(const char *name, unsigned batch) : name_(name), batch_(batch) {}
+	explicit floor_manager(unsigned batch) : name_(floor_name(batch)), batch_(batch) {}
 	~floor_manager() override { release(); }
-	const char *name() const override { return name_; }
+	const std::string &name() const override { return name_; }
 	/*
 	 * Between munmap() and the next mmap() its addresses are nobody's. While a load runs nobody
 	 * else maps anything; at other times it has none.
@@ -95,8 +102,9 @@ public:
 	{
 		release();
 		lists_ = lists;
+		range_pages_ = (std::size_t)batch_ * lists.each;
 		for (slot &s : slots_)
-			s = {lists.frames.empty() ? nullptr : memory::reserve(range_pages)};
+			s = {lists.frames.empty() ? nullptr : memory::reserve(range_pages_)};
 	}
 	void enter(unsigned thread) override { mine() = &slots_[thread]; }
 	void leave() override { mine() = nullptr; }
@@ -105,7 +113,7 @@ public:
 		slot &s = *mine();
 		char *addr = s.range + s.used * page_size;
 
-		memory_.map(addr, &lists_.frames[list * lists_.each], lists_.each);
+		memory_.map(addr, lists_, list);
 		s.used += lists_.each;
 		return reinterpret_cast<volatile unsigned *>(addr);
 	}
@@ -134,7 +142,7 @@ private:
 	{
 		for (slot &s : slots_) {
 			if (s.range)
-				munmap(s.range, range_pages * page_size);
+				munmap(s.range, range_pages_ * page_size);
 			s.range = nullptr;
 		}
 	}
@@ -151,8 +159,9 @@ private:
 		s.used = s.unmapped = 0;
 	}
 
-	const char *name_;
-	unsigned batch_;
+	const std::string name_;
+	const unsigned batch_;
+	std::size_t range_pages_ = 0;
 	memory memory_;
 	frame_lists lists_;
 	slot slots_[max_threads];
@@ -163,7 +172,7 @@ class naive_manager : public manager
 {
 public:
 	~naive_manager() override { drop_idle(); }
-	const char *name() const override { return "naive: mutex + map"; }
+	const std::string &name() const override { return name_; }
 	void prepare(const frame_lists &lists) override
 	{
 		drop_idle();
@@ -185,7 +194,7 @@ public:
 		}
 		char *addr = memory::reserve(lists_.each);
 
-		memory_.map(addr, first, lists_.each);
+		memory_.map(addr, lists_, list);
 		return reinterpret_cast<volatile unsigned *>(addr);
 	}
 	void unmap(std::size_t list, volatile unsigned *addr) override
@@ -209,6 +218,7 @@ private:
 		idle_.clear();
 	}
 
+	const std::string name_ = "naive: mutex + map";
 	std::mutex lock_;
 	std::multimap<std::vector<std::uint32_t>, char *> idle_;
 	memory memory_;
@@ -217,9 +227,15 @@ private:
 
 } // namespace
 
-std::unique_ptr<manager> make_floor(const char *name, unsigned batch)
+std::string floor_name(unsigned batch)
 {
-	return std::make_unique<floor_manager>(name, batch);
+	return batch == 1 ? "floor: mmap, munmap"
+			  : "floor: mmap, munmap per " + std::to_string(batch);
+}
+
+std::unique_ptr<manager> make_floor(unsigned batch)
+{
+	return std::make_unique<floor_manager>(batch);
 }
 
 std::unique_ptr<manager> make_naive()

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace vunmap_bench
@@ -22,7 +23,8 @@ constexpr std::size_t page_size = 4096;
 enum class api {
 	map_ram, /* small and short-lived: side by side */
 	vmap,
-	kmap, /* one page of high memory */
+	vmap_ro, /* vmap(PAGE_KERNEL_RO) */
+	kmap,    /* one page of high memory */
 };
 
 /* What a load maps: lists of frames, one after the other. Frames below low_frames, or kmap's. */
@@ -32,6 +34,7 @@ struct frame_lists {
 	std::vector<std::uint32_t> frames;
 
 	std::size_t size() const { return frames.size() / each; }
+	bool writable() const { return how != api::vmap_ro; }
 };
 
 constexpr std::uint32_t low_frames = 56 * 1024, high_frames = 16 * 1024;
@@ -40,7 +43,7 @@ class manager
 {
 public:
 	virtual ~manager() = default;
-	virtual const char *name() const = 0;
+	virtual const std::string &name() const = 0;
 	/* What map() and unmap() are about from now on; nothing is mapped or kept. */
 	virtual void prepare(const frame_lists &lists) = 0;
 	/* For each thread that maps; at most max_threads. */
@@ -54,13 +57,16 @@ public:
 	 * ns a page of asking for pages that nothing reaches to be unreachable; < 0: has no such.
 	 */
 	virtual double shootdown_ns() { return -1; }
+	/* Bytes that an area of @pages costs beside its pages; < 0: nobody counts. */
+	virtual double bytes_per_area(unsigned) { return -1; }
 };
 
 constexpr unsigned max_threads = 4;
 
-std::unique_ptr<manager> make_policy(const char *policy);
+std::unique_ptr<manager> make_policy(const std::string &policy);
 /* @batch: unmaps so many at once. */
-std::unique_ptr<manager> make_floor(const char *name, unsigned batch);
+std::unique_ptr<manager> make_floor(unsigned batch);
+std::string floor_name(unsigned batch);
 std::unique_ptr<manager> make_naive();
 
 [[noreturn]] void die(const char *what);

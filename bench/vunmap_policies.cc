@@ -24,8 +24,8 @@ namespace
 class policy_manager : public manager
 {
 public:
-	explicit policy_manager(const char *policy)
-		: name_(policy), params_(std::string("vmap.policy=") + policy)
+	explicit policy_manager(const std::string &policy)
+		: name_(policy), params_("vmap.policy=" + policy)
 	{
 		static const machine_initcall *const calls[] = {&mmu_initcall, &mm_initcall,
 								nullptr};
@@ -60,7 +60,7 @@ public:
 		if (pv_machine_destroy(machine_))
 			die("the machine warned");
 	}
-	const char *name() const override { return name_; }
+	const std::string &name() const override { return name_; }
 	void prepare(const frame_lists &lists) override
 	{
 		machine_scope bound(machine_);
@@ -77,9 +77,10 @@ public:
 	volatile unsigned *map(std::size_t list) override
 	{
 		page **pages = &pages_[list * each_];
-		void *addr = how_ == api::kmap   ? kmap(*pages)
-			     : how_ == api::vmap ? vmap(pages, each_, VM_MAP, PAGE_KERNEL)
-						 : vm_map_ram(pages, each_, -1);
+		void *addr = how_ == api::kmap      ? kmap(*pages)
+			     : how_ == api::vmap    ? vmap(pages, each_, VM_MAP, PAGE_KERNEL)
+			     : how_ == api::vmap_ro ? vmap(pages, each_, VM_MAP, PAGE_KERNEL_RO)
+						    : vm_map_ram(pages, each_, -1);
 
 		if (!addr)
 			die("vmap");
@@ -89,7 +90,7 @@ public:
 	{
 		if (how_ == api::kmap)
 			kunmap(pages_[list]);
-		else if (how_ == api::vmap)
+		else if (how_ == api::vmap || how_ == api::vmap_ro)
 			vunmap(const_cast<unsigned *>(addr));
 		else
 			vm_unmap_ram(const_cast<unsigned *>(addr), each_);
@@ -113,9 +114,29 @@ public:
 		return took.count() / (rounds * (double)low_.size());
 	}
 
+	double bytes_per_area(unsigned pages) override
+	{
+		constexpr std::size_t areas = 1000;
+		machine_scope bound(machine_);
+		std::vector<void *> live;
+		const slab_stats before = pv_machine_slab_stats(machine_);
+
+		for (std::size_t i = 0; i < areas; i++) {
+			live.push_back(vm_map_ram(&low_[i * pages], pages, -1));
+			if (!live.back())
+				die("vm_map_ram");
+		}
+		const slab_stats after = pv_machine_slab_stats(machine_);
+
+		for (void *addr : live)
+			vm_unmap_ram(addr, pages);
+		vm_unmap_aliases();
+		/* And a slot of the window's table for each page. */
+		return (double)(after.bytes - before.bytes) / areas + pages * sizeof(void *);
+	}
+
 private:
-	const char *name_;
-	std::string params_;
+	const std::string name_, params_;
 	pv_machine *machine_;
 	std::vector<page *> low_, high_, pages_;
 	api how_ = api::vmap;
@@ -124,7 +145,7 @@ private:
 
 } // namespace
 
-std::unique_ptr<manager> make_policy(const char *policy)
+std::unique_ptr<manager> make_policy(const std::string &policy)
 {
 	return std::make_unique<policy_manager>(policy);
 }

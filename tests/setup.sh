@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Installs the Debian 12 packages that pvshim needs, one list for each purpose.
 #
-#   tests/setup.sh [--check] PURPOSE...     build, lint, screen, fbdev or all
+#   tests/setup.sh [--check] PURPOSE...     build, lint, screen, fbdev, bench or all
 #   . tests/setup.sh; setup_need PURPOSE... the same from a script: 0, or 1 after one clear line
 #
 # Nothing happens when everything is there: no network, no root. Otherwise apt-get installs what is
@@ -24,13 +24,16 @@ setup_packages()
 		echo fuse3 xvfb x11-apps x11-utils x11-xserver-utils xauth xterm ;;
 	fbdev)	# programs that draw to /dev/fb0
 		echo fuse3 fbset ffmpeg ;;
+	bench)	# what draws in bench/run
+		echo gnuplot-nox ;;
 	all)
 		setup_packages build
 		setup_packages lint
 		setup_packages screen
-		setup_packages fbdev ;;
+		setup_packages fbdev
+		setup_packages bench ;;
 	*)
-		echo "setup: no such purpose '$1'; there are: build lint screen fbdev all" >&2
+		echo "setup: no such purpose '$1'; there are: build lint screen fbdev bench all" >&2
 		return 2 ;;
 	esac
 }

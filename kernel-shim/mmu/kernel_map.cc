@@ -38,15 +38,17 @@ static unsigned long run_length(struct page *const *pages, unsigned long nr)
 int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages, unsigned long nr,
 		 int prot, int fixed)
 {
+	const bool one_run = run_length(pages, nr) == nr;
+
 	for (unsigned long done = 0; done < nr;) {
 		unsigned long n = run_length(pages + done, nr - done);
-		const struct mmu_mapping run = {.addr = addr + (done << PAGE_SHIFT),
-						.bytes = n << PAGE_SHIFT,
-						.prot = prot,
-						.flags = MAP_SHARED | MAP_POPULATE | fixed,
-						.fd = mmu->memfd,
-						.offset = (u64)page_to_pfn(pages[done])
-							  << PAGE_SHIFT};
+		const struct mmu_mapping run = {
+			.addr = addr + (done << PAGE_SHIFT),
+			.bytes = n << PAGE_SHIFT,
+			.prot = prot,
+			.flags = MAP_SHARED | fixed | (one_run ? MAP_POPULATE : 0),
+			.fd = mmu->memfd,
+			.offset = (u64)page_to_pfn(pages[done]) << PAGE_SHIFT};
 		void *ret = mmu_host_mmap(mmu, run);
 
 		if (IS_ERR(ret))
@@ -55,6 +57,12 @@ int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages,
 		kshim_alias(ret, mmu->window + run.offset, run.bytes);
 		done += n;
 	}
+	/*
+	 * One walk over all runs is cheaper than one for each. A page that is not there yet comes
+	 * with the first access, which is no failure.
+	 */
+	if (!one_run)
+		(void)mmu_host_madvise(mmu, addr, nr << PAGE_SHIFT, MADV_POPULATE_READ);
 	return 0;
 }
 

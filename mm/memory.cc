@@ -20,7 +20,7 @@
  * M1 and M2 of linux/mm.h are kept here. Runs in the faulting thread's signal handler, or in a
  * handler thread; it may sleep: a guest program holds no lock of ours.
  */
-#include "mm_internal.h"
+#include "pgtable.h"
 
 #include <linux/bug.h>
 #include <linux/err.h>
@@ -52,6 +52,8 @@ static int install(struct vm_fault *vmf, bool write)
 	 */
 	if (vmf->page->mapping != vma->vm_file->f_mapping)
 		err = -EFAULT;
+	else if (vma->vm_mm->tables)
+		err = install_file_pte(vma, vmf->address, vmf->page, write);
 	else
 		err = mmu_map(vma->area, vmf->address, vmf->page, write ? MMU_RW : MMU_RO);
 	unlock_page(vmf->page);
@@ -73,9 +75,12 @@ static int handle_fault_locked(struct vm_area_struct *vma, unsigned long address
 
 	if (vma->unmapped || !(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
 		return -EFAULT;
+	if (vma->anon_vma)
+		return handle_pte_fault(vma, vmf.address, write);
+	/* With tables, install() sees whether another thread was faster. */
 	pte = mmu_pte(vma->area, vmf.address);
-	if (pte.present && (pte.writable || !write))
-		return 0; /* another thread was faster */
+	if (!vma->vm_mm->tables && pte.present && (pte.writable || !write))
+		return 0;
 
 	ret = vma->vm_ops->fault(&vmf);
 	if (ret)
@@ -85,10 +90,33 @@ static int handle_fault_locked(struct vm_area_struct *vma, unsigned long address
 	return err;
 }
 
+static int page_fault(struct vm_area_struct *vma, unsigned long address, bool write)
+{
+	guard(rwsem_read)(&vma->vm_mm->mmap_lock);
+	return handle_fault_locked(vma, address, write);
+}
+
+/* The processor walks; what it cannot do is a page fault, and then it walks again. */
+static int walk_and_fault(struct vm_area_struct *vma, unsigned long va, bool write)
+{
+	for (;;) {
+		int err = tlb_fill(vma, va, write);
+
+		if (err == -EFAULT)
+			err = page_fault(vma, va, write);
+		else
+			return err;
+		if (err)
+			return err;
+	}
+}
+
 int mm_handle_fault(struct mmu_area *area, unsigned long address, bool write)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)mmu_area_owner(area);
 
-	guard(rwsem_read)(&vma->vm_mm->mmap_lock);
-	return handle_fault_locked(vma, address, write);
+	if (!vma->vm_mm->tables)
+		return page_fault(vma, address, write);
+	return walk_and_fault(vma, (address & PAGE_MASK) - mmu_area_start(area) + vma->vm_start,
+			      write);
 }

@@ -39,12 +39,14 @@ struct shrinker_state {
 	struct list_head list __guarded_by(lock);
 };
 
-struct vmap_state; /* vmap_internal.h */
+struct vmap_state;    /* vmap_internal.h */
+struct pgtable_state; /* pgtable.h */
 
 struct mm_state {
 	struct page_allocator allocator;
 	struct shrinker_state shrinkers;
 	struct vmap_state *vmap;
+	struct pgtable_state *pgtable;
 };
 
 [[nodiscard]] int page_allocator_init(struct page_allocator *allocator);

@@ -14,7 +14,7 @@
  *
  * Lock order: mmap_lock -> i_mmap_rwsem. close() and fput() run with no lock: they flush and sleep.
  */
-#include "mm_internal.h"
+#include "pgtable.h"
 
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -34,6 +34,7 @@ struct mm_struct *mm_alloc(void)
 	refcount_set(&mm->mm_users, 1);
 	init_rwsem(&mm->mmap_lock);
 	mm->delivery = MMU_DELIVER_INLINE;
+	mm->tables = nullptr;
 	guard(rwsem_write)(&mm->mmap_lock);
 	INIT_LIST_HEAD(&mm->vmas);
 	return mm;
@@ -44,29 +45,62 @@ void mmget(struct mm_struct *mm)
 	refcount_inc(&mm->mm_users);
 }
 
-static void detach_vma(struct mm_struct *mm, struct vm_area_struct *vma) __must_hold(&mm->mmap_lock)
+struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long len)
 {
-	struct address_space *mapping = vma->vm_file->f_mapping;
+	struct vm_area_struct *vma = kzalloc_obj(struct vm_area_struct, GFP_KERNEL);
 
-	vma->unmapped = true;
-	list_del_init(&vma->mm_node);
-	guard(rwsem_write)(&mapping->i_mmap_rwsem);
-	list_del_init(&vma->shared_node);
+	if (!vma)
+		return (struct vm_area_struct *)ERR_PTR(-ENOMEM);
+	vma->vm_mm = mm;
+	spin_lock_init(&vma->tlb_lock);
+	INIT_LIST_HEAD(&vma->mm_node);
+	INIT_LIST_HEAD(&vma->shared_node);
+	INIT_LIST_HEAD(&vma->anon_node);
+	vma->area = mmu_area_create(PAGE_ALIGN(len), mm->delivery, &mm_area_ops, vma);
+	if (IS_ERR(vma->area)) {
+		int err = PTR_ERR_OR_ZERO(vma->area);
+
+		kfree(vma);
+		return (struct vm_area_struct *)ERR_PTR(err);
+	}
+	vma->vm_start = mmu_area_start(vma->area);
+	vma->vm_end = vma->vm_start + PAGE_ALIGN(len);
+	return vma;
 }
 
-static void destroy_vma(struct vm_area_struct *vma)
+/* What vma_alloc() made, and the references to what is mapped; the addresses are gone already. */
+void vma_free(struct vm_area_struct *vma)
+{
+	if (vma->vm_file)
+		fput(vma->vm_file);
+	if (vma->anon_vma)
+		anon_vma_put(vma->anon_vma);
+	kfree(vma);
+}
+
+void detach_vma(struct mm_struct *mm, struct vm_area_struct *vma) __must_hold(&mm->mmap_lock)
+{
+	vma->unmapped = true;
+	list_del_init(&vma->mm_node);
+	vma_unlink_rmap(vma);
+}
+
+void destroy_vma(struct vm_area_struct *vma)
 {
 	mmu_area_destroy(vma->area);
-	if (vma->vm_ops->close)
+	if (vma->vm_mm->tables)
+		zap_vma(vma, vma->vm_mm->tables->pinned);
+	if (vma->vm_ops && vma->vm_ops->close)
 		vma->vm_ops->close(vma);
-	fput(vma->vm_file);
-	kfree(vma);
+	vma_free(vma);
 }
 
 void mmput(struct mm_struct *mm)
 {
 	if (!mm || !refcount_dec_and_test(&mm->mm_users))
 		return;
+	if (mm->tables)
+		exit_mm_tables(mm);
 	for (;;) {
 		struct vm_area_struct *vma;
 
@@ -79,12 +113,14 @@ void mmput(struct mm_struct *mm)
 			break;
 		destroy_vma(vma);
 	}
+	if (mm->tables)
+		pt_free_all(mm->tables);
 	kfree(mm);
 }
 
-static unsigned long prot_to_vm_flags(unsigned long prot)
+static unsigned long prot_to_vm_flags(unsigned long prot, bool shared)
 {
-	unsigned long vm_flags = VM_SHARED;
+	unsigned long vm_flags = shared ? VM_SHARED : 0;
 
 	if (prot & (PROT_READ | PROT_WRITE))
 		vm_flags |= VM_READ;
@@ -93,21 +129,27 @@ static unsigned long prot_to_vm_flags(unsigned long prot)
 	return vm_flags;
 }
 
-static int attach_vma(struct vm_area_struct *vma)
+/* The file says what faults do. */
+static int mmap_file(struct vm_area_struct *vma, struct file *file)
 {
-	struct address_space *mapping;
-	int err = vma->vm_file->f_op->mmap(vma->vm_file, vma);
+	int err;
 
+	vma->vm_file = get_file(file);
+	err = file->f_op->mmap(file, vma);
 	if (err)
 		return err;
-	mapping = vma->vm_file->f_mapping;
-	if (WARN_ON(!mapping || !vma->vm_ops || !vma->vm_ops->fault))
-		return -ENODEV;
-	guard(rwsem_write)(&vma->vm_mm->mmap_lock);
-	list_add_tail(&vma->mm_node, &vma->vm_mm->vmas);
-	guard(rwsem_write)(&mapping->i_mmap_rwsem);
-	list_add_tail(&vma->shared_node, &mapping->i_mmap);
-	return 0;
+	return WARN_ON(!file->f_mapping || !vma->vm_ops || !vma->vm_ops->fault) ? -ENODEV : 0;
+}
+
+static int mmap_anonymous(struct vm_area_struct *vma)
+{
+	vma->anon_vma = anon_vma_alloc();
+	return vma->anon_vma ? 0 : -ENOMEM;
+}
+
+static bool is_mappable(const struct mm_struct *mm, const struct file *file, unsigned long flags)
+{
+	return file ? flags & MAP_SHARED : (flags & MAP_PRIVATE) && mm->tables;
 }
 
 unsigned long vm_mmap(struct mm_struct *mm, struct file *file, unsigned long len,
@@ -116,38 +158,26 @@ unsigned long vm_mmap(struct mm_struct *mm, struct file *file, unsigned long len
 	struct vm_area_struct *vma;
 	int err;
 
-	if (len == 0 || PAGE_ALIGN(len) < len || !PAGE_ALIGNED(offset) || !(flags & MAP_SHARED))
+	if (len == 0 || PAGE_ALIGN(len) < len || !PAGE_ALIGNED(offset) ||
+	    !is_mappable(mm, file, flags))
 		return (unsigned long)-EINVAL;
-	if (!file->f_op->mmap)
+	if (file && !file->f_op->mmap)
 		return (unsigned long)-ENODEV;
-	vma = (struct vm_area_struct *)kzalloc(sizeof(*vma), GFP_KERNEL);
-	if (!vma)
-		return (unsigned long)-ENOMEM;
-	vma->vm_mm = mm;
-	vma->vm_flags = prot_to_vm_flags(prot);
+	vma = vma_alloc(mm, len);
+	if (IS_ERR(vma))
+		return (unsigned long)PTR_ERR(vma);
+	vma->vm_flags = prot_to_vm_flags(prot, flags & MAP_SHARED);
 	vma->vm_pgoff = offset >> PAGE_SHIFT;
-	vma->vm_file = get_file(file);
-	INIT_LIST_HEAD(&vma->mm_node);
-	INIT_LIST_HEAD(&vma->shared_node);
-
-	vma->area = mmu_area_create(PAGE_ALIGN(len), mm->delivery, &mm_area_ops, vma);
-	if (IS_ERR(vma->area)) {
-		err = PTR_ERR_OR_ZERO(vma->area);
-		goto put_file;
+	err = file ? mmap_file(vma, file) : mmap_anonymous(vma);
+	if (err) {
+		mmu_area_destroy(vma->area);
+		vma_free(vma);
+		return (unsigned long)(long)err;
 	}
-	vma->vm_start = mmu_area_start(vma->area);
-	vma->vm_end = vma->vm_start + PAGE_ALIGN(len);
-	err = attach_vma(vma);
-	if (err)
-		goto destroy_area;
+	guard(rwsem_write)(&mm->mmap_lock);
+	list_add_tail(&vma->mm_node, &mm->vmas);
+	vma_link_rmap(vma);
 	return vma->vm_start;
-
-destroy_area:
-	mmu_area_destroy(vma->area);
-put_file:
-	fput(vma->vm_file);
-	kfree(vma);
-	return (unsigned long)(long)err;
 }
 
 static struct vm_area_struct *find_exact(struct mm_struct *mm, unsigned long addr,
@@ -192,7 +222,13 @@ static int mm_init(struct pv_machine *machine)
 	err = vmap_state_init(mm);
 	if (err)
 		goto unset_mm;
+	err = pgtable_state_init(mm);
+	if (err)
+		goto exit_vmap;
 	return 0;
+
+exit_vmap:
+	vmap_state_exit(mm);
 
 unset_mm:
 	machine->mm = nullptr;
@@ -203,6 +239,7 @@ free_mm:
 
 static void mm_exit(struct pv_machine *machine)
 {
+	pgtable_state_exit(machine->mm);
 	vmap_state_exit(machine->mm);
 	page_allocator_exit(&machine->mm->allocator);
 	kfree(machine->mm);

@@ -19,7 +19,7 @@
  * Lock: allocator->lock, innermost. Zeroing, filling and checking are done outside of it.
  * KSHIM: one node, no per-CPU lists; who runs out of pages asks the shrinkers once.
  */
-#include "mm_internal.h"
+#include "pgtable.h"
 
 #include <kshim/mmu.h>
 #include <linux/bitops.h>
@@ -240,6 +240,8 @@ void put_page(struct page *page)
 	if (count > 0)
 		return;
 	WARN_ON(page->flags & PG_locked);
+	if (page->flags & PG_lru)
+		lru_del(page);
 	mmu_page_freed(page);
 	page->mapping = nullptr;
 	page->flags &= PG_highmem;

@@ -12,6 +12,7 @@
 #include "vmap_internal.h"
 
 #include <kshim/mutant.h>
+#include <kshim/xen_mmu.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -207,18 +208,40 @@ static int take_addresses(struct vmap_state *vmap, struct vmap_area *area, unsig
 	return err;
 }
 
-/* 0: all is there. -ENOMEM, -EBUSY: what room could help with. */
+void vmap_put_writable(const struct vmap_area *area, u32 nr)
+{
+	while (area->prot == MMU_RW && nr > 0)
+		xen_writable_put(area->pages[--nr]);
+}
+
+/* A hypervisor is told who can store to a page. 0; -EPERM: one of them is a page table. */
+static int get_writable(const struct vmap_area *area)
+{
+	for (u32 i = 0; area->prot == MMU_RW && i < area->nr; i++) {
+		if (xen_writable_get(area->pages[i])) {
+			vmap_put_writable(area, i);
+			return -EPERM;
+		}
+	}
+	return 0;
+}
+
+/* 0: all is there. -ENOMEM, -EBUSY: what room could help with; -EPERM: nothing does. */
 static int map_area(struct vmap_state *vmap, struct vmap_area *area, unsigned long align)
 {
-	int err = take_addresses(vmap, area, align);
+	int err = get_writable(area);
 
 	if (err)
 		return err;
+	err = take_addresses(vmap, area, align);
+	if (err)
+		goto put_writable;
 	area->mappings =
 		kernel_window_map(&vmap->window, area->first, area->pages, area->nr, area->prot);
 	if (area->mappings < 0) {
 		vmap_space_free(&area->node->space, area->first, area->span, 1);
-		return (int)area->mappings;
+		err = (int)area->mappings;
+		goto put_writable;
 	}
 	area->vm.addr = (char *)vmap->window.start + (area->first << PAGE_SHIFT);
 	set_slots(vmap, area, area);
@@ -226,6 +249,10 @@ static int map_area(struct vmap_state *vmap, struct vmap_area *area, unsigned lo
 	vmap_count(&vmap->pages, area->nr);
 	vmap_count(&vmap->mappings, area->mappings);
 	return 0;
+
+put_writable:
+	vmap_put_writable(area, area->nr);
+	return err;
 }
 
 /*

@@ -242,6 +242,8 @@ struct vmap_area *vmap_area_get(const struct vmap_request *request);
 struct vmap_area *vmap_area_at(const void *addr, unsigned long flags);
 /* The live area of kmap(@page); null when it is not mapped. */
 struct vmap_area *vmap_area_of_kmap(struct page *page);
+/* Its first @nr pages' mappings are gone, or never came: a hypervisor is told. */
+void vmap_put_writable(const struct vmap_area *area, u32 nr);
 /* Takes away all that points to a flushed area; readers that were there before still see it. */
 void vmap_area_unlink(struct vmap_state *vmap, struct vmap_area *area);
 static inline spinlock_t *vmap_alias_lock(struct vmap_state *vmap, const struct page *page)

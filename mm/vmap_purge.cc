@@ -141,6 +141,7 @@ static void free_area(struct vmap_state *vmap, struct vmap_area *area)
 {
 	if (unlikely(vmap->debug))
 		vmap_debug_purged(vmap, area);
+	vmap_put_writable(area, area->nr);
 	vmap_area_unlink(vmap, area);
 	for (u32 i = 0; i < area->nr && !KSHIM_MUTANT(vmap_no_references); i++)
 		put_page(area->pages[i]);

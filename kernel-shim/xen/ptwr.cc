@@ -39,7 +39,7 @@ static bool emulated_next(struct entry_change *change, pteval_t now, pteval_t *n
 	struct emulation *e = (struct emulation *)change->ctx;
 	struct native_write *write = e->fault->write;
 
-	if (write) {
+	if (!e->fault->context) {
 		/* No instruction: the soft MMU says what was to be stored. */
 		*next = write->op == NATIVE_BTR ? now & ~(1ull << write->arg) : write->arg;
 		write->result = write->op == NATIVE_BTR ? now >> write->arg & 1 : now;

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Pinned page tables against their history: the hypervisor's types of frames.
+ * Pinned page tables against their history.
+ *
+ *	parent	| page |	pinned; its page has the value 1, a copy in swap, and a PTE that is
+ *				writable and clean
+ *	child	| page |	a copy: the fork, or its exit, is what is explored
+ *
+ *	forker		pins the child's tables, or unpins them
+ *	reclaim		clears the accessed bits of the page, as reclaim does, in all PTEs it finds
+ *	program		stores 2 in the parent: the processor sets the dirty bit
+ *
+ * The oracles: an oops is a violation; and when all is done, everything is reclaimed and looked at
+ * once more: the parent must say 2, the child 1 or 2. A dirty bit that was lost is a page that was
+ * dropped with its copy in swap unwritten.
  */
 #include "catalogue.h"
 
 #include <asm/xen/hypercall.h>
 #include <kshim/direct_map.h>
 #include <kshim/machine.h>
+#include <kshim/user.h>
 #include <kshim/xen_mmu.h>
-#include <linux/mm.h>
+#include <linux/err.h>
+#include <linux/mman.h>
+#include <linux/pgtable.h>
 
 using namespace races;
 
@@ -110,6 +125,224 @@ void type_teardown(void *p)
 	explore_machine_destroy(w->machine);
 }
 
+struct pin_world {
+	struct pv_machine *machine;
+	struct mm_struct *parent, *child;
+	unsigned long va, view; /* of the page; where the parent's program has it */
+	struct page *page;
+};
+
+template <void (*body)(pin_world *)>
+void in_world(void *p)
+{
+	auto *w = static_cast<pin_world *>(p);
+	machine_scope bound(w->machine);
+
+	body(w);
+}
+
+/* The one page that a place in swap belongs to. */
+struct page *find_page()
+{
+	unsigned long nr;
+	struct page *pages = mmu_page_array(&nr);
+
+	for (unsigned long i = 0; i < nr; i++) {
+		if (pages[i].flags & PG_swapcache)
+			return pages + i;
+	}
+	return nullptr;
+}
+
+/* @params: the policy's, or null for the default. */
+pin_world *make_world(const char *params)
+{
+	static const machine_initcall *const calls[] = {&mmu_initcall, &xen_mmu_initcall,
+							&mm_initcall, nullptr};
+	auto *w = explore_new<pin_world>();
+	pv_machine_config config;
+
+	config.memory_bytes = 24 * PAGE_SIZE;
+	config.nr_cpus = 2;
+	config.params = params;
+	w->machine = pv_machine_create(&config, calls);
+	explore_expect(!IS_ERR(w->machine), "no machine");
+	machine_scope bound(w->machine);
+
+	w->parent = mm_alloc();
+	explore_expect(!mm_alloc_tables(w->parent), "no tables");
+	w->va = vm_mmap(w->parent, nullptr, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	w->view = mm_view(w->parent, w->va);
+	explore_expect(!mm_activate(w->parent), "the parent cannot be pinned");
+	kshim_user_store32(w->view, 1);
+	explore_expect(reclaim_pages(1) == 1, "the page cannot be reclaimed");
+	explore_expect(kshim_user_load32(w->view) == 1, "reclaim lost the page");
+	w->page = find_page();
+	explore_expect(w->page, "the page has no copy in swap");
+	return w;
+}
+
+void do_fork(pin_world *w)
+{
+	w->child = dup_mm(w->parent);
+	explore_expect(!IS_ERR(w->child), "fork failed: %ld", PTR_ERR(w->child));
+}
+
+void do_exit(pin_world *w)
+{
+	mmput(w->child);
+	w->child = nullptr;
+}
+
+void clear_young(pin_world *w)
+{
+	lock_page(w->page);
+	(void)page_referenced(w->page);
+	unlock_page(w->page);
+}
+
+void store(pin_world *w)
+{
+	kshim_user_store32(w->view, 2);
+}
+
+/* A processor that ran the child goes over to the parent, and the hypervisor is told later. */
+void leave_lazily(pin_world *w)
+{
+	switch_mm(1, w->parent, true);
+	mmput(w->child);
+}
+
+void last_user_exits(pin_world *w)
+{
+	mmput(w->child);
+}
+
+void expect_value(struct mm_struct *mm, unsigned long va, const char *whose, u32 a, u32 b)
+{
+	u32 value = kshim_user_load32(mm_view(mm, va));
+
+	explore_expect(value == a || value == b, "%s page holds %u: a dirty bit was lost", whose,
+		       value);
+}
+
+void check_values(pin_world *w, u32 a, u32 b)
+{
+	explore_expect(xen_mmu_check(), "the counts of types are wrong");
+	(void)reclaim_pages(4);
+	expect_value(w->parent, w->va, "the parent's", a, b);
+	if (w->child)
+		expect_value(w->child, w->va, "the child's", 1, 2);
+}
+
+void check_stored(pin_world *w)
+{
+	check_values(w, 2, 2);
+}
+
+void check_unchanged(pin_world *w)
+{
+	check_values(w, 1, 1);
+}
+
+void check_cr3(pin_world *w)
+{
+	leave_mm(1);
+	w->child = nullptr;
+	check_values(w, 1, 1);
+}
+
+void pin_teardown(void *p)
+{
+	auto *w = static_cast<pin_world *>(p);
+
+	{
+		machine_scope bound(w->machine);
+
+		mmput(w->child);
+		mmput(w->parent);
+	}
+	explore_machine_destroy(w->machine);
+}
+
+constexpr char PTE_LOCK[] = "pin.policy=pte-lock";
+constexpr char HYPERCALL[] = "pin.policy=hypercall";
+constexpr char LATE_VISIBLE[] = "pin.policy=late-visible";
+
+template <const char *params>
+void *before_fork()
+{
+	return make_world(params);
+}
+
+template <const char *params>
+void *before_exit()
+{
+	pin_world *w = make_world(params);
+	machine_scope bound(w->machine);
+
+	do_fork(w);
+	/* It has an accessed bit to be cleared. */
+	(void)kshim_user_load32(mm_view(w->child, w->va));
+	return w;
+}
+
+void *before_default_fork()
+{
+	return make_world(nullptr);
+}
+
+void *before_default_exit()
+{
+	pin_world *w = make_world(nullptr);
+	machine_scope bound(w->machine);
+
+	do_fork(w);
+	(void)kshim_user_load32(mm_view(w->child, w->va));
+	return w;
+}
+
+void *before_lazy_exit()
+{
+	pin_world *w = make_world(nullptr);
+	machine_scope bound(w->machine);
+
+	do_fork(w);
+	mmget(w->child);
+	switch_mm(1, w->child, false);
+	return w;
+}
+
+constexpr char SEED[] = "001 pinning races with ptep_clear_flush_young()";
+
+race_scenario fork_scenario(const char *name, void *(*setup)(), const char *checks)
+{
+	return {.scenario = {.name = name,
+			     .setup = setup,
+			     .tasks = {{"forker", in_world<do_fork>},
+				       {"reclaim", in_world<clear_young>},
+				       {"program", in_world<store>}},
+			     .check = in_world<check_stored>,
+			     .teardown = pin_teardown},
+		.checks = checks,
+		.seed = SEED,
+		.bound = 2};
+}
+
+race_scenario exit_scenario(const char *name, void *(*setup)(), const char *checks)
+{
+	return {.scenario = {.name = name,
+			     .setup = setup,
+			     .tasks = {{"exiter", in_world<do_exit>},
+				       {"reclaim", in_world<clear_young>}},
+			     .check = in_world<check_unchanged>,
+			     .teardown = pin_teardown},
+		.checks = checks,
+		.seed = SEED,
+		.bound = 2};
+}
+
 } // namespace
 
 races::race_subsystem races::pin_subsystem()
@@ -126,8 +359,77 @@ races::race_subsystem races::pin_subsystem()
 		 .checks = "no TLB lets a store through to a frame that has become a page table",
 		 .seed = nullptr,
 		 .bound = 2},
+		fork_scenario("pin", before_default_fork,
+			      "fork pins beside reclaim and a store, as shipped: no oops, no dirty "
+			      "bit lost"),
+		exit_scenario("pin_exit", before_default_exit,
+			      "exit unpins beside reclaim, as shipped"),
+		fork_scenario("pin_pte_lock", before_fork<PTE_LOCK>,
+			      "the same fork with each table's PTE lock held"),
+		exit_scenario("pin_pte_lock_exit", before_exit<PTE_LOCK>,
+			      "the same exit with each table's PTE lock held"),
+		fork_scenario("pin_hypercall", before_fork<HYPERCALL>,
+			      "the same fork where PTEs change by hypercalls"),
+		exit_scenario("pin_hypercall_exit", before_exit<HYPERCALL>,
+			      "the same exit where PTEs change by hypercalls"),
+		fork_scenario("pin_late_visible", before_fork<LATE_VISIBLE>,
+			      "the same fork of an mm that nobody sees yet"),
+		exit_scenario("pin_late_visible_exit", before_exit<LATE_VISIBLE>,
+			      "the same exit of an mm that nobody sees any more"),
+		{.scenario = {.name = "pin_dirty_hypercall",
+			      .setup = before_fork<HYPERCALL>,
+			      .tasks = {{"reclaim", in_world<clear_young>},
+					{"program", in_world<store>}},
+			      .check = in_world<check_stored>,
+			      .teardown = pin_teardown},
+		 .checks = "an accessed bit is cleared while the processor sets the dirty bit",
+		 .seed = SEED,
+		 .bound = 2},
+		{.scenario = {.name = "pin_cr3",
+			      .setup = before_lazy_exit,
+			      .tasks = {{"processor 1", in_world<leave_lazily>},
+					{"exiter", in_world<last_user_exits>}},
+			      .check = in_world<check_cr3>,
+			      .teardown = pin_teardown},
+		 .checks = "tables are unpinned that a lazy processor still has in its cr3",
+		 .seed = nullptr,
+		 .bound = 2},
 	};
 	pin.mutants = {
+		{.name = "pin_historical",
+		 .variant = "historical",
+		 .origin = "Linux for Xen until 2.6.23: tables are made read-only, then pinned; "
+			   "reclaim clears an accessed bit in between",
+		 .killer = "pin",
+		 .bound = 2,
+		 .reason = "oops: a native store"},
+		{.name = "pin_unlock_before_flush",
+		 .variant = nullptr,
+		 .origin = "PTE locks are released when their tables' pins are queued, not when "
+			   "they are done",
+		 .killer = "pin_pte_lock",
+		 .bound = 2,
+		 .reason = "oops: a native store"},
+		{.name = "pin_generic_clear_young",
+		 .variant = nullptr,
+		 .origin = "asm-generic's test_and_clear_young, which the seed proposes first: "
+			   "read, then write back without the bit",
+		 .killer = "pin_dirty_hypercall",
+		 .bound = 1,
+		 .reason = "a dirty bit was lost"},
+		{.name = "pin_unpin_before_rmap",
+		 .variant = nullptr,
+		 .origin = "exit unpins while its areas are in rmap: the seed's converse case",
+		 .killer = "pin_late_visible_exit",
+		 .bound = 2,
+		 .reason = "oops: a native store"},
+		{.name = "pin_stale_cr3",
+		 .variant = nullptr,
+		 .origin = "before Linux's 9f79991d4186: exit asks what processors are to run, "
+			   "and one in lazy mode still has the old tables",
+		 .killer = "pin_cr3",
+		 .bound = 1,
+		 .reason = "cannot be unpinned"},
 		{.name = "mmu_type_flush_before_count",
 		 .variant = nullptr,
 		 .origin = "XSA-401: TLBs are flushed, then the type's reference is taken; a "

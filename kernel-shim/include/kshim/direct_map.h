@@ -80,8 +80,8 @@ enum write_fault_result {
 
 struct write_fault {
 	unsigned long addr;
-	void *context;              /* the signal's ucontext_t; null: */
-	struct native_write *write; /* ... this is the store */
+	void *context;              /* the signal's ucontext_t; null: no instruction was refused */
+	struct native_write *write; /* but this store; explorer only */
 };
 
 /* One handler a machine; null takes it away. Runs in the storing thread, in a signal handler. */

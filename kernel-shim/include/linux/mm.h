@@ -70,8 +70,9 @@ void mmput(struct mm_struct *mm);
 
 /**
  * vm_mmap - map @len bytes of @file from @offset
+ * @file: null: anonymous memory, in an mm with page tables
  * @prot: PROT_READ, PROT_WRITE (which implies reading, as on x86)
- * @flags: MAP_SHARED; there are no private mappings
+ * @flags: MAP_SHARED for a file, MAP_PRIVATE for anonymous memory; nothing else is there
  * @offset: bytes, whole pages
  *
  * The addresses are the kernel's choice. Takes a reference to @file. Context: may sleep, takes

@@ -7,10 +7,13 @@
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct address_space;
+struct anon_vma;
 struct file;
+struct mm_tables;
 struct mmu_area;
 struct page;
 struct vm_area_struct;
@@ -23,7 +26,11 @@ struct page {
 	/* Bits PG_*. A word of 32 bits, since threads sleep on it. */
 	u32 flags;
 	atomic_t _refcount; /* 0: free */
-	/* Set by the owner of a page that VMAs map; protected by the page lock. */
+	atomic_t _mapcount; /* PTEs of page tables that map it (linux/pgtable.h) */
+	/*
+	 * Set by the owner of a page that VMAs map; protected by the page lock. Of an anonymous
+	 * page: its anon_vma and PAGE_MAPPING_ANON.
+	 */
 	struct address_space *mapping;
 	pgoff_t index;              /* in mapping, pages */
 	unsigned long private_data; /* the owner's; the order of a free block */
@@ -38,7 +45,14 @@ enum pageflags {
 	PG_buddy = 1u << 2,    /* first page of a free block */
 	PG_poisoned = 1u << 3, /* free and filled with the poison */
 	PG_highmem = 1u << 4,  /* no direct map; constant */
+	PG_table = 1u << 5,    /* a page table: private_data is its struct pt_page */
+	/* Of anonymous pages, changed atomically: */
+	PG_lru = 1u << 6,       /* the reclaimer knows it, by page->lru */
+	PG_dirty = 1u << 7,     /* it differs from its copy in swap */
+	PG_swapcache = 1u << 8, /* private_data is its place in swap, which has a reference */
 };
+
+#define PAGE_MAPPING_ANON 1ul
 
 typedef unsigned int vm_fault_t;
 
@@ -72,13 +86,20 @@ struct vm_area_struct {
 	unsigned long vm_flags; /* VM_* */
 	pgoff_t vm_pgoff;       /* page of the file at vm_start */
 	struct mm_struct *vm_mm;
-	struct file *vm_file; /* with a reference */
+	struct file *vm_file; /* with a reference; null: anonymous memory */
 	const struct vm_operations_struct *vm_ops;
 	void *vm_private_data;
 	struct list_head mm_node;     /* protected by mm->mmap_lock */
 	struct list_head shared_node; /* protected by mapping->i_mmap_rwsem */
-	struct mmu_area *area;        /* the addresses */
-	bool unmapped;                /* protected by mm->mmap_lock: faults fail from now on */
+	/*
+	 * The addresses; with page tables, what processors' TLBs hold of [vm_start, vm_end), seen
+	 * at mm_view().
+	 */
+	struct mmu_area *area;
+	struct anon_vma *anon_vma;  /* with a reference, unless it is a file's */
+	struct list_head anon_node; /* protected by anon_vma->lock */
+	spinlock_t tlb_lock;        /* fills and flushes of the TLB: mm/tlb.cc */
+	bool unmapped;              /* protected by mm->mmap_lock: faults fail from now on */
 };
 
 /* How the faults of a guest program reach the kernel side (<kshim/mmu.h>). */
@@ -94,4 +115,7 @@ struct mm_struct {
 	struct rw_semaphore mmap_lock;
 	struct list_head vmas __guarded_by(mmap_lock);
 	enum mmu_delivery delivery; /* of VMAs made from now on; set by the owner */
+
+	/* Page tables; null: areas of the mmu are all there is (linux/pgtable.h). */
+	struct mm_tables *tables;
 };

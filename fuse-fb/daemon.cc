@@ -10,7 +10,9 @@
 #include <new>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <backend/xenfb_back.h>
@@ -25,6 +27,7 @@
 #include "message.h"
 #include "mount_point.h"
 #include "stats.h"
+#include "viewers/vnc_server.h"
 #include "x_header.h"
 #include "xenfb_display.h"
 
@@ -140,7 +143,8 @@ std::unique_ptr<display> daemon::make_device()
 {
 	const screen_geometry &mode = options_.mode;
 	const std::size_t bytes =
-		page_round_up(static_cast<std::size_t>(mode.line_length) * mode.height);
+		std::max(page_round_up(static_cast<std::size_t>(mode.line_length) * mode.height),
+			 options_.vram_bytes);
 	int error = 0;
 
 	std::unique_ptr<display> made = displays_->make(mode, bytes, &error);
@@ -218,13 +222,73 @@ void daemon::start()
 	add_png("screen.png", "");
 	add_png("fb0.png", "fb0");
 	fs_->add_rendered("stats.json", [this] { return render_stats(); });
+	fs_->add_rendered(
+		"mode", [this] { return render_mode(); },
+		[this](const std::string &text) { return set_mode(text); });
 
 	/* Before the first request: from then on the housekeeper decides what viewers see. */
 	viewers_->show(fb0);
 	if (options_.vnc)
-		viewers_->listen(options_.vnc_host, options_.vnc_port);
+		listen();
 	channel_->start();
 	raise_dirty_limit(channel_->device(), frame_bytes);
+}
+
+/* The password's file: of somebody's own, or it is none. */
+std::string daemon::vnc_password() const
+{
+	const char *const file = options_.vnc_password_file.c_str();
+	struct stat st {
+	};
+	char line[256] = "";
+
+	if (!*file)
+		return {};
+	const int fd = open(file, O_RDONLY | O_CLOEXEC);
+	const bool known = fd >= 0 && fstat(fd, &st) == 0;
+	const ssize_t n = known ? read(fd, line, sizeof(line) - 1) : -1;
+	const int error = errno;
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		throw startup_error(exit_code::vnc, format_string("--vnc-password '%s': %s", file,
+								  std::strerror(error)));
+	if (st.st_mode & 077)
+		throw startup_error(exit_code::vnc,
+				    format_string("--vnc-password '%s': others may read it; chmod "
+						  "600 it first",
+						  file));
+	line[std::strcspn(line, "\r\n")] = '\0';
+	if (!*line)
+		throw startup_error(exit_code::vnc,
+				    format_string("--vnc-password '%s': its first line is empty; "
+						  "write a password into it",
+						  file));
+	return line;
+}
+
+/* A VNC client wants another size: of the device, while that is what is shown. Its thread. */
+bool daemon::set_size(unsigned width, unsigned height)
+{
+	bool done = false;
+
+	keeper_->run_and_wait([&] {
+		const std::shared_ptr<screen> s = shown();
+
+		done = s && s->set_mode(width, height, 0) == 0;
+	});
+	return done;
+}
+
+void daemon::listen()
+{
+	vnc_service service;
+
+	service.password = vnc_password();
+	service.resize = [this](unsigned width, unsigned height) {
+		return set_size(width, height);
+	};
+	viewers_->listen(options_.vnc_host, options_.vnc_port, service);
 }
 
 void daemon::stop()
@@ -370,6 +434,34 @@ void daemon::add_png(const std::string &file, const std::string &screen_name)
 			return std::string();
 		return viewers_->png(*s);
 	});
+}
+
+std::string daemon::render_mode()
+{
+	std::string text;
+	const std::shared_ptr<screen> fb0 = find("fb0");
+
+	if (fb0)
+		fb0->with_display([&](display &, const screen_geometry &g) {
+			text = format_string("%ux%ux%u\n", g.width, g.height, g.bits_per_pixel);
+		});
+	return text;
+}
+
+int daemon::set_mode(std::string text)
+{
+	const std::shared_ptr<screen> fb0 = find("fb0");
+
+	while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
+		text.pop_back();
+	try {
+		const screen_geometry g = parse_mode(text);
+
+		return fb0 ? fb0->set_mode(g.width, g.height, g.bits_per_pixel) : -ENODEV;
+	} catch (const startup_error &e) {
+		message(message_kind::warning, "%s", e.what());
+		return -EINVAL;
+	}
 }
 
 std::string daemon::render_stats()

@@ -81,11 +81,16 @@ private:
 	void run_job(std::function<void()> job) override;
 
 	void start();
+	void listen();
 	void make_machine();
 	void in_machine(const std::function<void()> &body) const;
 	std::unique_ptr<display> make_device();
 	void add_png(const std::string &file, const std::string &screen_name);
 	std::string render_stats();
+	std::string render_mode();
+	int set_mode(std::string text);
+	bool set_size(unsigned width, unsigned height);
+	std::string vnc_password() const;
 	std::string why(int error);
 	static void machine_log(void *self, int level, const char *line);
 

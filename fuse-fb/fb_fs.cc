@@ -57,11 +57,12 @@ std::uint64_t fb_fs::add_file(const std::string &name, std::shared_ptr<served_fi
 	return n->ino;
 }
 
-void fb_fs::add_rendered(const std::string &name, renderer make)
+void fb_fs::add_rendered(const std::string &name, renderer make, setter set)
 {
 	const std::shared_ptr<node> n = insert(name);
 
 	n->make = std::move(make);
+	n->set = std::move(set);
 	std::lock_guard hold(lock_);
 	names_[name] = n->ino;
 }
@@ -135,7 +136,7 @@ void fb_fs::fill(const node &n, struct stat *st) const
 	st->st_nlink = 1;
 	st->st_uid = getuid();
 	st->st_gid = getgid();
-	st->st_mode = file_mode(for_others_, n.file != nullptr);
+	st->st_mode = file_mode(for_others_, n.file != nullptr || n.set);
 	st->st_blksize = page_bytes;
 	st->st_mtim.tv_sec = mounted_at_;
 	if (n.file) {

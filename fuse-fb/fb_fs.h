@@ -5,6 +5,7 @@
  *      /                     ino 1
  *      fb0, Xvfb_screenN     served_file: cached by the kernel, mapped by programs
  *      *.png, stats.json     rendered when opened, the same bytes for as long as they stay open
+ *      mode                  the same, and each write(2) sets it
  *
  * Handlers are called by the threads of fuse_channel. They copy and go: nothing in them draws,
  * waits for a device, or touches the mount. What takes long (rendering, removing a screen) is
@@ -75,6 +76,8 @@ public:
  * Makes the bytes of a rendered file. Runs by run_job(); empty = the file cannot be made now (EIO).
  */
 using renderer = std::function<std::string()>;
+/* What was written to such a file, in one piece. Runs by run_job(). 0 or negative errno. */
+using setter = std::function<int(const std::string &)>;
 
 class fb_fs
 {
@@ -91,7 +94,8 @@ public:
 
 	/* Return: the inode number. */
 	std::uint64_t add_file(const std::string &name, std::shared_ptr<served_file> file);
-	void add_rendered(const std::string &name, renderer make);
+	/* Without @set nobody may write. */
+	void add_rendered(const std::string &name, renderer make, setter set = {});
 	/* Removes a name that the daemon itself made. */
 	void remove_name(const std::string &name);
 
@@ -147,6 +151,7 @@ private:
 		std::string name;
 		std::shared_ptr<served_file> file; /* or make is set */
 		renderer make;
+		setter set; /* of make; may be empty */
 		std::atomic<std::size_t> rendered_size{0};
 		std::atomic<unsigned> users{0}; /* from 0 to 1 under lock_, unless held_back */
 		std::uint64_t lookups = 0;      /* protected by lock_, like the next three */

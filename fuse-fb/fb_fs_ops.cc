@@ -132,16 +132,19 @@ struct fb_fs::ops_impl {
 			return;
 		}
 		if (to_set & FUSE_SET_ATTR_SIZE) {
-			if (!n->file || attr->st_size < 0) {
-				fuse_reply_err(req, n->file ? EINVAL : EACCES);
+			if ((!n->file && !n->set) || attr->st_size < 0) {
+				fuse_reply_err(req, attr->st_size < 0 ? EINVAL : EACCES);
 				return;
 			}
-			if (const int error = n->file->bytes().resize(
-				    static_cast<std::size_t>(attr->st_size))) {
+			const int error = n->file ? n->file->bytes().resize(
+							    static_cast<std::size_t>(attr->st_size))
+						  : 0;
+			if (error) {
 				fuse_reply_err(req, -error);
 				return;
 			}
-			n->file->accessed();
+			if (n->file)
+				n->file->accessed();
 		}
 		fs.fill(*n, &st);
 		fuse_reply_attr(req, &st, n->file ? forever : 0);
@@ -195,7 +198,7 @@ struct fb_fs::ops_impl {
 				open_file(req, *n, fi, own);
 			return;
 		}
-		if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+		if ((fi->flags & O_ACCMODE) != O_RDONLY && !n->set) {
 			fuse_reply_err(req, EACCES);
 			return;
 		}
@@ -283,6 +286,17 @@ struct fb_fs::ops_impl {
 	{
 		const std::shared_ptr<node> n = self(req).find(ino);
 
+		if (n && n->set) {
+			self(req).host_.run_job([req, n, text = std::string(buf, size)] {
+				const int error = n->set(text);
+
+				if (error)
+					fuse_reply_err(req, -error);
+				else
+					fuse_reply_write(req, text.size());
+			});
+			return;
+		}
 		if (!n || !n->file || off < 0) {
 			fuse_reply_err(req, n ? EINVAL : ENOENT);
 			return;

@@ -26,6 +26,9 @@ static const char *const footer =
 	"  screen.png        the newest screen, rendered when opened; NAME.png the one called "
 	"NAME\n"
 	"  stats.json        counters\n"
+	"  mode              the mode of fb0; another one is written to it:  echo 640x480x16 > "
+	"mode\n"
+	"Programs that want /dev/fb0 find it here:  pvshim-run PROGRAM\n"
 	"Writing beyond the end of fb0 fails with ENOSPC at the end and EFBIG behind it; "
 	"truncating it changes\n"
 	"nothing. An X server's file may have up to 240 MiB (EFBIG), the mount up to 16 of them "
@@ -63,7 +66,7 @@ screen_geometry parse_mode(const std::string &text)
 	screen_geometry g;
 	g.width = width;
 	g.height = height;
-	g.bits_per_pixel = depth == 24 ? 32 : depth;
+	g.bits_per_pixel = depth;
 	g.line_length = width * (g.bits_per_pixel / 8);
 	return g;
 }
@@ -102,7 +105,7 @@ void parse_vnc(const std::string &text, std::string *host, std::uint16_t *port)
 	*port = static_cast<std::uint16_t>(value);
 }
 
-std::size_t parse_bytes(const std::string &text)
+std::size_t parse_bytes(const std::string &text, const char *option)
 {
 	static constexpr std::size_t least = 4ul << 20, most = 64ul << 30;
 	char unit = 0, more = 0;
@@ -118,9 +121,8 @@ std::size_t parse_bytes(const std::string &text)
 	if (n < 1 || n > 2 || shift < 0 || value > most >> shift || value << shift < least)
 		throw startup_error(
 			exit_code::usage,
-			format_string(
-				"--memory '%s' is not a size between 4M and 64G; for example 512M",
-				text.c_str()));
+			format_string("%s '%s' is not a size between 4M and 64G; for example 512M",
+				      option, text.c_str()));
 	return (value << shift) & ~(page_bytes - 1);
 }
 
@@ -131,13 +133,16 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 		"framebuffer carries what changed to viewers (VNC, PNG).",
 		"pvshim-fb"};
 	daemon_options o;
-	std::string mode, memory;
+	std::string mode, memory, vram;
 	std::vector<std::string> vnc, mount_options;
 
 	app.add_option("MOUNTPOINT", o.mount_point, "an empty directory of yours")->required();
 	app.add_option("-m,--mode", mode, "size and depth of fb0 (1024x768x32)")
 		->type_name("WxHxD");
 	app.add_option("-r,--rate", o.rate, "refreshes a second (60)")->type_name("HZ");
+	app.add_option("--vnc-password", o.vnc_password_file,
+		       "a file whose first line viewers must know; only you may read it")
+		->type_name("FILE");
 	CLI::Option *vnc_option =
 		app.add_option("--vnc", vnc,
 			       "let VNC viewers in, at 127.0.0.1:5900 unless told otherwise")
@@ -150,6 +155,11 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 		->expected(1)
 		->take_all();
 	app.add_option("--memory", memory, "memory of the machine that holds the frames (512M)")
+		->type_name("BYTES");
+	app.add_option(
+		   "--vram", vram,
+		   "memory of fb0 at least, for larger modes and virtual screens (what its mode "
+		   "needs)")
 		->type_name("BYTES");
 	app.set_version_flag("-V,--version", PVSHIM_VERSION);
 	app.footer(footer);
@@ -174,6 +184,8 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 						  o.rate, rate_max));
 	if (!memory.empty())
 		o.memory_bytes = parse_bytes(memory);
+	if (!vram.empty())
+		o.vram_bytes = parse_bytes(vram, "--vram");
 	if (vnc_option->count() > 0) {
 		o.vnc = true;
 		if (!vnc.empty() && !vnc[0].empty())

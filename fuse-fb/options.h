@@ -23,19 +23,21 @@ struct daemon_options {
 	bool foreground = false;
 	std::string mount_options;              /* as after -o */
 	std::size_t memory_bytes = 512ul << 20; /* of the machine */
+	std::size_t vram_bytes = 0;             /* of fb0 at least; 0: what its mode needs */
 	bool vnc = false;
 	std::string vnc_host = "127.0.0.1";
 	std::uint16_t vnc_port = 5900;
+	std::string vnc_password_file;
 };
 
-/* "WIDTHxHEIGHTxDEPTH"; depth 8, 16, 24 (in 32 bits) or 32. Throws startup_error(mode). */
+/* "WIDTHxHEIGHTxDEPTH"; depth 8, 16, 24 (in three bytes) or 32. Throws startup_error(mode). */
 screen_geometry parse_mode(const std::string &text);
 
 /* "ADDR:PORT", "[ADDR6]:PORT", ":PORT" or "PORT". Throws startup_error(vnc). */
 void parse_vnc(const std::string &text, std::string *host, std::uint16_t *port);
 
-/* "512M", "2G", bytes. Throws startup_error(usage). */
-std::size_t parse_bytes(const std::string &text);
+/* "512M", "2G", bytes; @option is what it is called. Throws startup_error(usage). */
+std::size_t parse_bytes(const std::string &text, const char *option = "--memory");
 
 /**
  * parse_options - the whole command line

@@ -121,14 +121,53 @@ int screen::answer_request(unsigned request, const std::string &in, std::string 
 	const int error = fb_control(info, request, in, out, &change);
 	if (error || change == fb_change::nothing)
 		return error;
-	if (change == fb_change::mode) {
-		fb_geometry g{};
+	if (change == fb_change::mode)
+		mode_changed();
+	else
+		services_.changed();
+	return 0;
+}
 
-		fb_damage_geometry(info, &g);
+/* fbmem has another mode than we know of. Housekeeper. */
+void screen::mode_changed()
+{
+	fb_geometry g{};
+	{
 		std::lock_guard hold(display_lock_);
+
+		fb_damage_geometry(display_->frontend(), &g);
 		geometry_ = {g.width, g.height, g.bytes_per_pixel * 8, g.line_length, g.offset};
 	}
 	services_.changed();
+}
+
+int screen::set_mode(std::uint32_t width, std::uint32_t height, std::uint32_t bits_per_pixel)
+{
+	fb_info *const info = display_ ? display_->frontend() : nullptr;
+	fb_var_screeninfo var{};
+
+	if (!info || removed_)
+		return -ENODEV;
+	if (!is_device())
+		return -EPERM;
+	if (const int error = fb_ioctl(info, FBIOGET_VSCREENINFO, &var))
+		return error;
+	var.xres = var.xres_virtual = width;
+	var.yres = var.yres_virtual = height;
+	var.xoffset = var.yoffset = 0;
+	if (bits_per_pixel)
+		var.bits_per_pixel = bits_per_pixel;
+	bits_per_pixel = var.bits_per_pixel;
+	/* Only looked at first: a person wants this mode, and not what there is room for. */
+	var.activate = FB_ACTIVATE_TEST;
+	if (const int error = fb_set_var(info, &var))
+		return error;
+	if (var.xres != width || var.yres != height || var.bits_per_pixel != bits_per_pixel)
+		return -ENOSPC;
+	var.activate = FB_ACTIVATE_NOW;
+	if (const int error = fb_set_var(info, &var))
+		return error;
+	mode_changed();
 	return 0;
 }
 

@@ -105,6 +105,11 @@ public:
 	unsigned users() const { return services_.fs.users(ino_); }
 	/* Runs @use with the display if there is one; it stays for as long as that takes. */
 	bool with_display(const std::function<void(display &, const screen_geometry &)> &use);
+	/*
+	 * A device: another mode, all of it visible; depth 0: as it is. Housekeeper. 0, -ENOSPC
+	 * (more than its memory), -EPERM (no device) or negative errno.
+	 */
+	int set_mode(std::uint32_t width, std::uint32_t height, std::uint32_t bits_per_pixel);
 	/* The first bytes of the file, as they are now. */
 	std::vector<std::byte> header() const;
 	const tracker *tracking() const { return tracker_.get(); }
@@ -113,6 +118,7 @@ public:
 
 private:
 	int answer_request(unsigned request, const std::string &in, std::string *out);
+	void mode_changed();
 	void wait_for_refresh(const control_answer &answer);
 	void look_at_header();
 	void promote(const screen_geometry &geometry);

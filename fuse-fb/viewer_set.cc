@@ -84,7 +84,7 @@ viewer_set::viewer_set(pv_machine *machine) : state_(std::make_unique<state>())
 
 viewer_set::~viewer_set() = default;
 
-void viewer_set::listen(const std::string &host, std::uint16_t port)
+void viewer_set::listen(const std::string &host, std::uint16_t port, const vnc_service &service)
 {
 	try {
 		state_->vnc = std::make_unique<vnc_server>(
@@ -93,7 +93,8 @@ void viewer_set::listen(const std::string &host, std::uint16_t port)
 				const machine_scope bound(m);
 
 				run();
-			});
+			},
+			vnc_server::handshake_ms_default, service);
 	} catch (const vnc_error &e) {
 		throw startup_error(exit_code::vnc, e.what());
 	}

@@ -18,6 +18,7 @@ namespace fuse_fb
 {
 
 class screen;
+struct vnc_service;
 
 class viewer_set
 {
@@ -28,7 +29,7 @@ public:
 	viewer_set &operator=(const viewer_set &) = delete;
 
 	/* Opens the VNC port. Throws startup_error(vnc). */
-	void listen(const std::string &host, std::uint16_t port);
+	void listen(const std::string &host, std::uint16_t port, const vnc_service &service);
 	/* "host:port", or empty when nobody listens. */
 	std::string address() const;
 	unsigned clients() const;

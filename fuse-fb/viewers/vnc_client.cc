@@ -37,11 +37,25 @@ static char *pixels_of(vnc_canvas &canvas)
 	return reinterpret_cast<char *>(canvas.pixels.data());
 }
 
+/* Asked by a client, in its thread. The size itself comes as a canvas, like any other. */
+int vnc_client::wants_size(int width, int height, int, rfbExtDesktopScreen *, _rfbClientRec *client)
+{
+	auto *self = static_cast<vnc_client *>(client->screen->screenData);
+	const bool possible = width > 0 && height > 0 && self->service_.resize;
+
+	if (!possible)
+		return rfbExtDesktopSize_ResizeProhibited;
+	return self->service_.resize(static_cast<unsigned>(width), static_cast<unsigned>(height))
+		       ? rfbExtDesktopSize_Success
+		       : rfbExtDesktopSize_OutOfResources;
+}
+
 vnc_client::vnc_client(int fd, vnc_screens &screens, const std::string &title,
-		       std::shared_ptr<vnc_canvas> canvas, int handshake_ms,
-		       std::function<void()> gone)
+		       const vnc_service &service, std::shared_ptr<vnc_canvas> canvas,
+		       int handshake_ms, std::function<void()> gone)
 	: fd_(fd), own_fd_(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
-	  wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), title_(title),
+	  wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), title_(title), service_(service),
+	  password_(service.password), passwords_{password_.data(), nullptr},
 	  handshake_ms_(handshake_ms), gone_(std::move(gone)), screens_(screens),
 	  canvas_(std::move(canvas))
 {
@@ -58,6 +72,9 @@ vnc_client::vnc_client(int fd, vnc_screens &screens, const std::string &title,
 				  static_cast<int>(canvas_->height), 8, 3, 4);
 		screen_->screenData = this;
 		screen_->desktopName = title_.c_str();
+		screen_->setDesktopSizeHook = wants_size;
+		screen_->authPasswdData = password_.empty() ? nullptr : passwords_;
+		screen_->passwordCheck = rfbCheckPasswordByList;
 		set_server_format(screen_);
 		thread_ = std::thread([this] { run(); });
 	} catch (...) {

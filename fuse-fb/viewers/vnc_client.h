@@ -27,6 +27,7 @@
 
 struct _rfbScreenInfo;
 struct _rfbClientRec;
+struct rfbExtDesktopScreen;
 
 namespace fuse_fb
 {
@@ -41,7 +42,7 @@ public:
 	 * the end of the thread. Painter only.
 	 */
 	vnc_client(int fd, vnc_screens &screens, const std::string &title,
-		   std::shared_ptr<vnc_canvas> canvas, int handshake_ms,
+		   const vnc_service &service, std::shared_ptr<vnc_canvas> canvas, int handshake_ms,
 		   std::function<void()> gone);
 	~vnc_client();
 	vnc_client(const vnc_client &) = delete;
@@ -57,11 +58,17 @@ private:
 	void run();
 	void serve();
 	bool take_over();
+	static int wants_size(int width, int height, int screens, rfbExtDesktopScreen *,
+			      _rfbClientRec *client);
 
 	int fd_;      /* libvncserver's from run() on */
 	int own_fd_;  /* the same connection, for hang_up() */
 	int wake_fd_; /* something is under lock_, or hang_up() */
 	const std::string title_;
+	const vnc_service &service_;
+	/* As libvncserver wants it: a list of one, and its end. */
+	std::string password_;
+	char *passwords_[2];
 	const int handshake_ms_;
 	std::function<void()> gone_;
 	std::atomic<bool> done_{false};

@@ -79,8 +79,8 @@ void vnc_server::listen_on(const std::string &host, std::uint16_t port)
 
 vnc_server::vnc_server(const std::string &host, std::uint16_t port, std::string title,
 		       std::function<void(const std::function<void()> &)> in_thread,
-		       int handshake_ms)
-	: title_(std::move(title)), handshake_ms_(handshake_ms)
+		       int handshake_ms, vnc_service service)
+	: title_(std::move(title)), handshake_ms_(handshake_ms), service_(std::move(service))
 {
 	listen_on(host, port);
 	wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -218,8 +218,9 @@ void vnc_server::accept_client()
 		paint();
 		list_.reserve(clients_most);
 		taken = true;
-		list_.push_back(std::make_unique<vnc_client>(fd, screens_, title_, canvas_,
-							     handshake_ms_, [this] { wake(); }));
+		list_.push_back(std::make_unique<vnc_client>(fd, screens_, title_, service_,
+							     canvas_, handshake_ms_,
+							     [this] { wake(); }));
 	} catch (const std::exception &) {
 		/* No thread or no memory: this client cannot be had, the others go on. */
 		clients_count_--;

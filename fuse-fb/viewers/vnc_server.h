@@ -17,8 +17,8 @@
  * I3: a canvas has one size for its whole life; a new size is a new canvas, and a client's thread
  *     keeps the old one until it has changed over.
  * I4: at most clients_most clients; one that has not shaken hands in time is dropped.
- * Clients look only: what they type and point at is ignored. There is no password, so by default
- * the server is given a loopback address.
+ * Clients look, and do what vnc_service lets them. A password travels as VNC has it, eight
+ * characters under DES, so by default the server is given a loopback address.
  * Locks: source_lock_ (mutex: source_ and its use by the painter) -> clients_lock_ (the list, the
  * canvas)
  *     -> a client's own. pending_lock_ is innermost: what changed(), called by the source, adds to.
@@ -50,6 +50,17 @@ class vnc_error : public std::runtime_error
 	using std::runtime_error::runtime_error;
 };
 
+/*
+ * What clients may do but look. Each is called by the client's own thread and may wait: it is that
+ * client who waits. What is empty is refused, or ignored.
+ */
+struct vnc_service {
+	/* Another size, please. Return: false when it cannot be had. */
+	std::function<bool(unsigned width, unsigned height)> resize;
+	/* Clients must know it; the first eight characters count. Empty: let everybody in. */
+	std::string password;
+};
+
 /* What clients are shown, 0x00RRGGBB; lines without padding. */
 struct vnc_canvas {
 	std::uint32_t width;
@@ -70,7 +81,7 @@ public:
 	 */
 	vnc_server(const std::string &host, std::uint16_t port, std::string title,
 		   std::function<void(const std::function<void()> &)> in_thread = {},
-		   int handshake_ms = handshake_ms_default);
+		   int handshake_ms = handshake_ms_default, vnc_service service = {});
 	/* Hangs up on everybody. */
 	~vnc_server();
 	vnc_server(const vnc_server &) = delete;
@@ -101,6 +112,7 @@ private:
 
 	const std::string title_;
 	const int handshake_ms_;
+	const vnc_service service_;
 	int listen_fd_ = -1;
 	int wake_fd_ = -1;
 	std::string address_;

@@ -85,7 +85,7 @@ TEST(fuse_options, depths_and_addresses)
 	std::uint16_t port = 5900;
 
 	EXPECT_EQ(parse_mode("640x480x8").line_length, 640u);
-	EXPECT_EQ(parse_mode("640x480x24").bits_per_pixel, 32u);
+	EXPECT_EQ(parse_mode("640x480x24").bits_per_pixel, 24u);
 	parse_vnc(":5901", &host, &port);
 	EXPECT_EQ(host, "127.0.0.1");
 	EXPECT_EQ(port, 5901);

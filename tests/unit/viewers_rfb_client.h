@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <rfb/rfb.h>
+
 namespace fuse_fb
 {
 
@@ -61,6 +63,35 @@ public:
 		/* Raw, DesktopSize. */
 		put(std::string("\2\0\0\2\0\0\0\0\377\377\377\41", 12));
 	}
+	/* As shake_hands(), with a password. Return: false when it was not the right one. */
+	bool shake_hands_with(const std::string &password)
+	{
+		get(12);
+		put(std::string("RFB 003.008\n"));
+		const std::vector<std::uint8_t> kinds = get(get(1)[0]);
+		if (kinds != std::vector<std::uint8_t>{2})
+			throw std::runtime_error("who knows no password gets in as well");
+		put(std::string("\2", 1));
+		std::vector<std::uint8_t> challenge = get(16);
+		rfbEncryptBytes(challenge.data(), const_cast<char *>(password.c_str()));
+		put(text(challenge));
+		return be(get(4)) == 0;
+	}
+	/* Says that it follows changes of size, and may ask for one. */
+	void can_resize()
+	{
+		/* Raw, ExtendedDesktopSize. */
+		put(std::string("\2\0\0\2\0\0\0\0\377\377\376\314", 12));
+	}
+	void ask_for_size(unsigned w, unsigned h)
+	{
+		const std::string size = {static_cast<char>(w >> 8), static_cast<char>(w),
+					  static_cast<char>(h >> 8), static_cast<char>(h)};
+
+		/* One screen, number 0 at (0, 0), as large as the whole. */
+		put(std::string("\373\0", 2) + size + std::string("\1\0", 2) +
+		    std::string(8, '\0') + size + std::string(4, '\0'));
+	}
 	void request(bool incremental)
 	{
 		std::string m(10, 0);
@@ -89,6 +120,14 @@ public:
 
 			if (encoding == 0xffffff21u) {
 				resize(w, t);
+				continue;
+			}
+			if (encoding == 0xfffffeccu) {
+				get(std::size_t{16} * get(4)[0]); /* the screens */
+				if (x == 1)
+					answer = static_cast<int>(y);
+				if (y == 0 && (w != width || t != height))
+					resize(w, t);
 				continue;
 			}
 			if (encoding != 0 || x + w > width || y + t > height)
@@ -158,6 +197,7 @@ public:
 	int fd() const { return fd_; }
 
 	unsigned width = 0, height = 0;
+	int answer = -1; /* to ask_for_size(): 0 done, else why not */
 	std::string title;
 	std::vector<std::uint8_t> rgb;
 

@@ -312,6 +312,55 @@ TEST_F(viewers_vnc, a_client_that_there_is_no_descriptor_for_waits_and_costs_not
 	EXPECT_EQ(c.width, 333u);
 }
 
+TEST(viewers_vnc_service, a_client_may_ask_for_another_size)
+{
+	array_source source{320, 200, default_pixel_format(32)};
+	vnc_service service;
+
+	service.resize = [&](unsigned width, unsigned height) {
+		if (width > 640)
+			return false;
+		source.become(width, height, default_pixel_format(32));
+		return true;
+	};
+	vnc_server server("127.0.0.1", 0, "", {}, vnc_server::handshake_ms_default, service);
+	server.show(&source);
+	rfb_client c(server.port());
+	c.shake_hands();
+	c.can_resize();
+	c.ask_for_size(400, 300);
+	while (c.answer != 0 || c.width != 400) {
+		c.request(true);
+		c.update();
+	}
+	EXPECT_EQ(c.height, 300u);
+	EXPECT_TRUE(c.becomes(source.rgb_bytes()));
+
+	c.answer = -1;
+	c.ask_for_size(641, 300);
+	while (c.answer == -1) {
+		c.request(true);
+		c.update();
+	}
+	EXPECT_NE(c.answer, 0);
+	EXPECT_EQ(c.width, 400u);
+	server.show(nullptr);
+}
+
+TEST(viewers_vnc_service, who_does_not_know_the_password_sees_nothing)
+{
+	array_source source{32, 20, default_pixel_format(32)};
+	vnc_service service;
+
+	service.password = "sesame";
+	vnc_server server("127.0.0.1", 0, "", {}, vnc_server::handshake_ms_default, service);
+	server.show(&source);
+	EXPECT_TRUE(rfb_client(server.port()).shake_hands_with("sesame"));
+	EXPECT_FALSE(rfb_client(server.port()).shake_hands_with("sesamy"));
+	EXPECT_FALSE(rfb_client(server.port()).shake_hands_with(""));
+	server.show(nullptr);
+}
+
 TEST(viewers_vnc_listen, a_taken_port_is_a_clear_error)
 {
 	vnc_server first("127.0.0.1", 0, "first");

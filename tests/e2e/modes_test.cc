@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * modes_test.cc - the three ways to another mode: a program's, the mode file, a viewer's wish
+ */
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "running_daemon.h"
+#include "unit/viewers_rfb_client.h"
+
+using namespace e2e;
+
+namespace
+{
+
+/* Return: 0 or errno. */
+int write_mode(const mount_dir &dir, const std::string &text)
+{
+	const int fd = open(dir.file("mode").c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+	const bool done =
+		fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+	const int error = done ? 0 : errno;
+
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+std::string mode_of(const mount_dir &dir)
+{
+	const std::vector<std::uint8_t> text = read_file(dir.file("mode"));
+
+	return {text.begin(), text.end()};
+}
+
+std::uint16_t vnc_port(const running_daemon &daemon)
+{
+	const std::string address = daemon.stats()["vnc"]["address"];
+
+	return static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1)));
+}
+
+/* Any that is free just now. */
+std::string free_address()
+{
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sockaddr_in a{};
+	socklen_t len = sizeof(a);
+
+	a.sin_family = AF_INET;
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	bind(fd, reinterpret_cast<sockaddr *>(&a), len);
+	getsockname(fd, reinterpret_cast<sockaddr *>(&a), &len);
+	close(fd);
+	return "127.0.0.1:" + std::to_string(ntohs(a.sin_port));
+}
+
+} // namespace
+
+TEST(modes, the_file_says_and_sets_the_mode)
+{
+	mount_dir dir;
+	running_daemon daemon(dir, {"--mode", "640x480x32"});
+
+	EXPECT_EQ(mode_of(dir), "640x480x32\n");
+	for (const char *mode : {"320x200x8", "400x300x16", "200x100x24", "640x480x32"}) {
+		EXPECT_EQ(write_mode(dir, mode + std::string("\n")), 0);
+		EXPECT_EQ(mode_of(dir), mode + std::string("\n"));
+		const picture_file p = read_png(dir.file("screen.png"));
+		EXPECT_EQ(std::to_string(p.width) + "x" + std::to_string(p.height) + "x",
+			  std::string(mode).substr(0, std::string(mode).rfind('x') + 1));
+	}
+	for (const char *nonsense : {"", "x", "640x480", "640x480x31", "0x0x8", "640x480x32 more"})
+		EXPECT_EQ(write_mode(dir, nonsense), *nonsense ? EINVAL : 0) << nonsense;
+	/* No more than its memory. */
+	EXPECT_EQ(write_mode(dir, "641x480x32"), ENOSPC);
+	EXPECT_EQ(write_mode(dir, "16000x16000x8"), ENOSPC);
+	EXPECT_EQ(mode_of(dir), "640x480x32\n");
+}
+
+TEST(modes, more_memory_makes_room_for_larger_ones)
+{
+	mount_dir dir;
+	running_daemon daemon(dir, {"--mode", "640x480x32", "--vram", "8M"});
+
+	EXPECT_EQ(write_mode(dir, "1600x1200x32"), 0);
+	EXPECT_EQ(read_png(dir.file("screen.png")).width, 1600u);
+	EXPECT_EQ(write_mode(dir, "1600x1400x32"), ENOSPC);
+}
+
+TEST(modes, what_was_mapped_stays_mapped)
+{
+	mount_dir dir;
+	running_daemon daemon(dir, {"--mode", "640x480x32"});
+	const std::size_t size = std::size_t{640} * 480 * 4;
+	const int fd = open(dir.file("fb0").c_str(), O_RDWR | O_CLOEXEC);
+	void *const map = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	ASSERT_NE(map, MAP_FAILED);
+	for (const char *mode : {"64x48x8", "640x480x32", "100x100x24", "640x480x32"}) {
+		ASSERT_EQ(write_mode(dir, mode), 0);
+		/* Every page, also where nothing is shown now. */
+		std::memset(map, mode[0] + mode[3], size);
+	}
+	EXPECT_EQ(differing_pixels(dir), 0u);
+	munmap(map, size);
+	close(fd);
+}
+
+TEST(modes, viewers_follow_and_may_ask_for_a_size)
+{
+	mount_dir dir;
+	running_daemon daemon(dir,
+			      {"--mode", "640x480x32", "--vram", "4M", "--vnc", free_address()});
+	fuse_fb::rfb_client viewer(vnc_port(daemon));
+
+	viewer.shake_hands();
+	EXPECT_EQ(viewer.width, 640u);
+	viewer.can_resize();
+	viewer.request(false);
+	viewer.update(); /* now it is known what we can follow */
+	ASSERT_EQ(write_mode(dir, "320x200x16"), 0);
+	while (viewer.width != 320) {
+		viewer.request(true);
+		viewer.update();
+	}
+	viewer.ask_for_size(800, 600);
+	while (viewer.answer == -1 || viewer.width != 800) {
+		viewer.request(true);
+		viewer.update();
+	}
+	EXPECT_EQ(viewer.answer, 0);
+	EXPECT_EQ(mode_of(dir), "800x600x16\n");
+
+	viewer.answer = -1;
+	viewer.ask_for_size(8000, 6000);
+	while (viewer.answer == -1) {
+		viewer.request(true);
+		viewer.update();
+	}
+	EXPECT_NE(viewer.answer, 0);
+	EXPECT_EQ(mode_of(dir), "800x600x16\n");
+}

@@ -232,6 +232,8 @@ void daemon::start()
 		listen();
 	channel_->start();
 	raise_dirty_limit(channel_->device(), frame_bytes);
+	if (options_.pattern)
+		keeper_->run_and_wait([this] { draw_pattern(); });
 }
 
 /* The password's file: of somebody's own, or it is none. */
@@ -276,6 +278,8 @@ bool daemon::set_size(unsigned width, unsigned height)
 		const std::shared_ptr<screen> s = shown();
 
 		done = s && s->set_mode(width, height, 0) == 0;
+		if (done)
+			draw_pattern();
 	});
 	return done;
 }
@@ -448,6 +452,16 @@ std::string daemon::render_mode()
 	return text;
 }
 
+/* Housekeeper. */
+void daemon::draw_pattern()
+{
+	const std::shared_ptr<screen> fb0 = find("fb0");
+	const int error = options_.pattern && fb0 ? fb0->draw_pattern() : 0;
+
+	if (error)
+		message(message_kind::warning, "no test picture on fb0: %s", std::strerror(-error));
+}
+
 int daemon::set_mode(std::string text)
 {
 	const std::shared_ptr<screen> fb0 = find("fb0");
@@ -457,7 +471,12 @@ int daemon::set_mode(std::string text)
 	try {
 		const screen_geometry g = parse_mode(text);
 
-		return fb0 ? fb0->set_mode(g.width, g.height, g.bits_per_pixel) : -ENODEV;
+		const int error =
+			fb0 ? fb0->set_mode(g.width, g.height, g.bits_per_pixel) : -ENODEV;
+
+		if (!error)
+			draw_pattern();
+		return error;
 	} catch (const startup_error &e) {
 		message(message_kind::warning, "%s", e.what());
 		return -EINVAL;

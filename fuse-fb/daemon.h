@@ -88,6 +88,7 @@ private:
 	void add_png(const std::string &file, const std::string &screen_name);
 	std::string render_stats();
 	std::string render_mode();
+	void draw_pattern();
 	int set_mode(std::string text);
 	bool set_size(unsigned width, unsigned height);
 	std::string vnc_password() const;

@@ -38,10 +38,11 @@ public:
 	virtual std::unique_ptr<frame_sink> frame() = 0;
 
 	/*
-	 * Calls @harvest once per period while it returns true, or after a kick. 0 or negative
-	 * errno.
+	 * Calls @harvest once per period while it returns true, or after a kick, and @store for
+	 * what the display itself draws; never two of these calls at a time. 0 or negative errno.
 	 */
-	virtual int attach(std::function<bool()> harvest) = 0;
+	using storer = std::function<int(std::size_t offset, const void *bytes, std::size_t len)>;
+	virtual int attach(std::function<bool()> harvest, storer store) = 0;
 	/* One last harvest; then it is not called any more. */
 	virtual void detach() = 0;
 	/* Any thread, never waits. */
@@ -55,6 +56,9 @@ public:
 
 	/* Another picture in the same frame. 0 or negative errno (-EINVAL: does not fit). */
 	virtual int set_geometry(const screen_geometry &geometry) = 0;
+
+	/* A test picture, by the front end itself. 0 or negative errno. */
+	virtual int draw_pattern() = 0;
 
 	/* The back end, for viewers; null when there is none (tests). */
 	virtual xenfb_back *backend() = 0;

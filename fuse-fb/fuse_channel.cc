@@ -251,7 +251,7 @@ void fuse_channel::serve()
 int fuse_channel::open_file(const std::string &name) const
 {
 	return openat(above_fd_, (name_ + "/" + name).c_str(),
-		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		      O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
 int fuse_channel::invalidate(std::uint64_t ino)

@@ -81,7 +81,7 @@ public:
 	int invalidate(std::uint64_t ino);
 
 	/*
-	 * Opens a file of the mount to read, wherever the mount has been moved to. A descriptor, or
+	 * Opens a file of the mount, wherever the mount has been moved to. A descriptor, or
 	 * -1 and errno. Not from a serving thread.
 	 */
 	int open_file(const std::string &name) const;

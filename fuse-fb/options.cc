@@ -161,6 +161,9 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 		   "memory of fb0 at least, for larger modes and virtual screens (what its mode "
 		   "needs)")
 		->type_name("BYTES");
+	app.add_flag("--pattern", o.pattern,
+		     "draw a test picture on fb0, and again when its mode is set by the file or a "
+		     "viewer");
 	app.set_version_flag("-V,--version", PVSHIM_VERSION);
 	app.footer(footer);
 

@@ -24,6 +24,7 @@ struct daemon_options {
 	std::string mount_options;              /* as after -o */
 	std::size_t memory_bytes = 512ul << 20; /* of the machine */
 	std::size_t vram_bytes = 0;             /* of fb0 at least; 0: what its mode needs */
+	bool pattern = false;                   /* draw a test picture on fb0 */
 	bool vnc = false;
 	std::string vnc_host = "127.0.0.1";
 	std::uint16_t vnc_port = 5900;

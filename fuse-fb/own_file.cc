@@ -122,6 +122,15 @@ bool own_file::guarded(const std::function<void()> &touch)
 	return fs_.guarded(touch);
 }
 
+int own_file::store(std::size_t offset, const void *bytes, std::size_t len)
+{
+	const ssize_t n = pwrite(fd_, bytes, len, static_cast<off_t>(offset));
+
+	if (n < 0)
+		return -errno;
+	return static_cast<std::size_t>(n) == len ? 0 : -EIO;
+}
+
 int own_file::invalidate()
 {
 	return channel_.invalidate(ino_);

@@ -50,6 +50,7 @@ public:
 	int pull(std::size_t size, bool wait) override;
 	const std::byte *map(std::size_t size) override;
 	bool guarded(const std::function<void()> &touch) override;
+	int store(std::size_t offset, const void *bytes, std::size_t len) override;
 	int invalidate() override;
 	void wait_for_writers() override;
 	unsigned users() const override;

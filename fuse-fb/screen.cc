@@ -141,6 +141,11 @@ void screen::mode_changed()
 	services_.changed();
 }
 
+int screen::draw_pattern()
+{
+	return display_ && !removed_ ? display_->draw_pattern() : -ENODEV;
+}
+
 int screen::set_mode(std::uint32_t width, std::uint32_t height, std::uint32_t bits_per_pixel)
 {
 	fb_info *const info = display_ ? display_->frontend() : nullptr;
@@ -200,7 +205,11 @@ void screen::pace_by_display()
 	if (pace_)
 		services_.keeper.remove_pace(std::exchange(pace_, 0));
 	tracker_->set_kick([d] { d->kick(); });
-	if (const int error = d->attach([this] { return tracker_->harvest(); }))
+	const int error = d->attach([this] { return tracker_->harvest(); },
+				    [this](std::size_t offset, const void *bytes, std::size_t len) {
+					    return tracker_->store(offset, bytes, len);
+				    });
+	if (error)
 		message(message_kind::error, "%s: cannot be connected to its display: %s",
 			name_.c_str(), std::strerror(-error));
 	d->kick();

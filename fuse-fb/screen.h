@@ -110,6 +110,8 @@ public:
 	 * (more than its memory), -EPERM (no device) or negative errno.
 	 */
 	int set_mode(std::uint32_t width, std::uint32_t height, std::uint32_t bits_per_pixel);
+	/* A test picture. Housekeeper. 0 or negative errno. */
+	int draw_pattern();
 	/* The first bytes of the file, as they are now. */
 	std::vector<std::byte> header() const;
 	const tracker *tracking() const { return tracker_.get(); }

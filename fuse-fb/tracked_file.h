@@ -45,6 +45,12 @@ public:
 	/* Runs @touch, which reads the mapping. Return: false if a page of it could not be had. */
 	virtual bool guarded(const std::function<void()> &touch) = 0;
 
+	/*
+	 * Writes as a program would: into the cached pages, and as a WRITE, which was answered
+	 * when it returns. 0 or negative errno.
+	 */
+	virtual int store(std::size_t offset, const void *bytes, std::size_t len) = 0;
+
 	/* Drops all clean pages; dirty ones are sent first. 0 or negative errno. */
 	virtual int invalidate() = 0;
 	/* Waits for every write(2) that is under way. */

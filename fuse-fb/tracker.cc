@@ -145,6 +145,19 @@ bool tracker::go_idle(std::size_t size, track_observation &seen)
 	return true;
 }
 
+/*
+ * As a write(2): the kernel puts the bytes into its pages and sends them, in order with what
+ * programs store. Whether anything has to be watched afterwards its WRITE says, like any other.
+ */
+int tracker::store(std::size_t offset, const void *bytes, std::size_t len)
+{
+	std::lock_guard hold(harvest_lock_);
+
+	if (const int error = file_.open())
+		return error;
+	return file_.store(offset, bytes, len);
+}
+
 bool tracker::harvest()
 {
 	std::lock_guard hold(harvest_lock_);

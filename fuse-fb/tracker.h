@@ -60,6 +60,14 @@ public:
 	 */
 	bool harvest();
 
+	/**
+	 * store - the daemon itself draws
+	 *
+	 * The bytes are in the storage, and in the pages that programs see, when it returns 0.
+	 * Waits for requests, as harvest() does, and never together with one.
+	 */
+	int store(std::size_t offset, const void *bytes, std::size_t len);
+
 	/*
 	 * A READ or WRITE came: before it is answered. Any thread, also
 	 * request threads; takes a lock only for as long as the kick takes.

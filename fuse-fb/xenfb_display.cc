@@ -13,6 +13,7 @@
 #include <video/damage.h>
 #include <video/damage_absorb.h>
 #include <video/fb_defio.h>
+#include <video/fb_draw.h>
 #include <video/xen_fbfront.h>
 
 namespace fuse_fb
@@ -75,11 +76,12 @@ public:
 	{
 		return std::make_unique<xenfb_frame>(info());
 	}
-	int attach(std::function<bool()> harvest) override;
+	int attach(std::function<bool()> harvest, storer store) override;
 	void detach() override;
 	void kick() override { fb_defio_kick(info()); }
 	int flush() override { return xenfb_flush(x_); }
 	int set_geometry(const screen_geometry &g) override;
+	int draw_pattern() override { return fb_draw_pattern(info()); }
 	xenfb_back *backend() override { return xenfb_backend(x_); }
 	fb_info *frontend() override { return info(); }
 	std::size_t frame_bytes() const override { return xenfb_info(x_)->screen_size; }
@@ -89,11 +91,13 @@ private:
 	struct link {
 		fb_defio_mapping mapping; /* first: ops get a pointer to it */
 		std::function<bool()> harvest;
+		storer store;
 	};
+	static int store(fb_defio_mapping *m, const fb_block *b);
 	static bool harvest(fb_defio_mapping *m) { return reinterpret_cast<link *>(m)->harvest(); }
 	/* The file stays when the device goes: its bytes move to plain memory (screen.cc). */
 	static void zap(fb_defio_mapping *) {}
-	static constexpr fb_defio_mapping_ops ops{"fuse file", FB_DEFIO_FILE, harvest, zap};
+	static constexpr fb_defio_mapping_ops ops{"fuse file", FB_DEFIO_FILE, harvest, zap, store};
 
 	fb_info *info() const { return xenfb_info(x_); }
 
@@ -102,10 +106,24 @@ private:
 	bool attached_ = false;
 };
 
-int xenfb_display::attach(std::function<bool()> harvest)
+/* Lines that follow each other without a gap are one. */
+int xenfb_display::store(fb_defio_mapping *m, const fb_block *b)
+{
+	const storer &put = reinterpret_cast<link *>(m)->store;
+	int error = 0;
+
+	if (b->pitch == b->len)
+		return put(b->offset, b->bytes, b->len * b->lines);
+	for (u32 i = 0; i < b->lines && !error; i++)
+		error = put(b->offset + i * b->pitch, b->bytes + i * b->len, b->len);
+	return error;
+}
+
+int xenfb_display::attach(std::function<bool()> harvest, storer store)
 {
 	link_.mapping.ops = &ops;
 	link_.harvest = std::move(harvest);
+	link_.store = std::move(store);
 	const int error = fb_defio_add_mapping(info(), &link_.mapping);
 	attached_ = error == 0;
 	return error;

@@ -19,6 +19,7 @@
  */
 #include "video/fb_defio.h"
 
+#include "video/damage.h"
 #include "video/fb_defio_private.h"
 
 #include <kshim/host.h>
@@ -145,6 +146,38 @@ void fb_defio_remove_mapping(struct fb_info *info, struct fb_defio_mapping *mapp
 	list_del_init(&mapping->node);
 	/* What the harvest brought has to be sent. */
 	fb_defio_kick(info);
+}
+
+static int store_locked(struct fb_defio *defio, const struct fb_block *block)
+	__must_hold(&defio->lock)
+{
+	struct fb_defio_mapping *mapping;
+
+	/* One cache (fb_defio_add_mapping), so the first one's is all there is. */
+	list_for_each_entry (mapping, &defio->mappings, node) {
+		if (mapping->ops->store)
+			return mapping->ops->store(mapping, block);
+	}
+	for (u32 i = 0; i < block->lines; i++)
+		fb_damage_absorb(defio->info, block->offset + i * block->pitch,
+				 block->bytes + i * block->len, block->len);
+	return 0;
+}
+
+int fb_defio_store(struct fb_info *info, const struct fb_block *block)
+{
+	struct fb_defio *defio = info->defio;
+	int err;
+
+	if (!defio)
+		return -ENODEV;
+	/* No first VMA is just copying the frame. */
+	fb_defio_vmas_hold(defio->vmas);
+	scoped_guard (mutex, &defio->lock)
+		err = defio->cut_off ? -ENODEV : store_locked(defio, block);
+	fb_defio_vmas_let_go(defio->vmas);
+	fb_defio_kick(info);
+	return err;
 }
 
 void fb_defio_set_period(struct fb_info *info, unsigned long delay)

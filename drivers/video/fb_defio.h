@@ -28,6 +28,15 @@
 
 struct fb_defio_mapping;
 
+/* Lines of a part of a frame, made beside it. */
+struct fb_block {
+	size_t offset; /* in the frame, of the first line */
+	size_t pitch;  /* from line to line in the frame */
+	size_t len;    /* bytes of a line */
+	u32 lines;
+	const char *bytes; /* lines without padding */
+};
+
 enum fb_defio_kind {
 	FB_DEFIO_GUEST, /* VMAs of guest programs, fb_defio_vma.cc */
 	FB_DEFIO_FILE,  /* a file of the host, fuse-fb */
@@ -48,6 +57,12 @@ struct fb_defio_mapping_ops {
 	 * no-op).
 	 */
 	void (*zap)(struct fb_defio_mapping *mapping);
+	/*
+	 * The kernel draws: these bytes into the frame and into what programs see. Returns when
+	 * both have them. May sleep; called with the defio lock held, so no harvest runs. 0 or
+	 * -errno. What a program stores into the same bytes at the same time may win or lose.
+	 */
+	int (*store)(struct fb_defio_mapping *mapping, const struct fb_block *block);
 };
 
 struct fb_defio_mapping {
@@ -88,6 +103,14 @@ void fb_defio_kick(struct fb_info *info);
  * for remove. Return: 0, or -ENODEV when the device is gone.
  */
 [[nodiscard]] int fb_defio_flush(struct fb_info *info);
+
+/**
+ * fb_defio_store - bytes that the kernel itself has drawn
+ *
+ * Into the frame, with damage and a kick, and into what programs have mapped. What lies beyond the
+ * frame is ignored. Same warning as for remove. Return: 0, or what a mapping's store() says.
+ */
+[[nodiscard]] int fb_defio_store(struct fb_info *info, const struct fb_block *block);
 
 /* Change the refresh period (jiffies); takes effect at the next schedule. */
 void fb_defio_set_period(struct fb_info *info, unsigned long delay);

@@ -41,3 +41,7 @@ struct address_space *fb_defio_address_space(struct fb_info *info);
 
 struct fb_defio_vmas *fb_defio_vmas_alloc(struct fb_info *info);
 void fb_defio_vmas_free(struct fb_defio_vmas *vmas);
+
+/* In between no first VMA comes and no last one goes. Before the defio lock. */
+void fb_defio_vmas_hold(struct fb_defio_vmas *vmas) __no_thread_safety_analysis;
+void fb_defio_vmas_let_go(struct fb_defio_vmas *vmas) __no_thread_safety_analysis;

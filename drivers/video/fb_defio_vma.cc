@@ -28,8 +28,7 @@
  *     vmas->lock; mmap_lock -> vmas->lock; defio lock -> page lock -> i_mmap_rwsem. vmas->lock
  *     and the page lock are never held together.
  * KSHIM: Linux maps the frame itself and has no view, so a program's store is in the frame at
- * once and cannot be compared with anything. What the driver draws into the frame is seen by
- * programs that map it later.
+ * once and cannot be compared with anything. So what the driver draws goes into both (store).
  */
 #include "video/damage.h"
 #include "video/fb_defio_private.h"
@@ -39,6 +38,7 @@
 #include <linux/bitmap.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
 #include <linux/rmap.h>
@@ -277,11 +277,53 @@ static void fb_defio_vma_zap(struct fb_defio_mapping *mapping)
 	unmap_mapping_range(&vmas->mapping, 0, 0);
 }
 
+/* One line of a block, page by page. The view first: a harvest of the page then changes nothing. */
+static void store_line(struct fb_defio_vmas *vmas, size_t offset, const char *bytes, size_t len)
+{
+	const size_t end = min(offset + len, vmas->nr_pages << PAGE_SHIFT);
+
+	while (offset < end) {
+		const size_t n = min(end - offset, PAGE_SIZE - offset % PAGE_SIZE);
+		struct page *page = get_view_page(vmas, offset >> PAGE_SHIFT);
+
+		if (!page)
+			return;
+		lock_page(page);
+		memcpy((char *)page_address(page) + offset % PAGE_SIZE, bytes, n);
+		fb_damage_absorb(vmas->info, offset, bytes, n);
+		unlock_page(page);
+		put_page(page);
+		offset += n;
+		bytes += n;
+	}
+}
+
+static int fb_defio_vma_store(struct fb_defio_mapping *mapping, const struct fb_block *block)
+{
+	struct fb_defio_vmas *vmas = container_of(mapping, struct fb_defio_vmas, defio_mapping);
+
+	for (u32 i = 0; i < block->lines; i++)
+		store_line(vmas, block->offset + i * block->pitch, block->bytes + i * block->len,
+			   block->len);
+	return 0;
+}
+
+void fb_defio_vmas_hold(struct fb_defio_vmas *vmas)
+{
+	mutex_lock(&vmas->map_lock);
+}
+
+void fb_defio_vmas_let_go(struct fb_defio_vmas *vmas)
+{
+	mutex_unlock(&vmas->map_lock);
+}
+
 static const struct fb_defio_mapping_ops fb_defio_vma_mapping_ops = {
 	.name = "guest programs",
 	.kind = FB_DEFIO_GUEST,
 	.harvest = fb_defio_vma_harvest,
 	.zap = fb_defio_vma_zap,
+	.store = fb_defio_vma_store,
 };
 
 static void free_view(struct page **pages, unsigned long nr)

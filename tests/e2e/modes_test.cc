@@ -114,6 +114,35 @@ TEST(modes, what_was_mapped_stays_mapped)
 	close(fd);
 }
 
+TEST(modes, what_the_guest_draws_is_seen_by_who_has_it_mapped)
+{
+	mount_dir dir;
+	running_daemon daemon(dir, {"--mode", "640x480x32", "--pattern"});
+	const std::size_t size = std::size_t{640} * 480 * 4;
+	const int fd = open(dir.file("fb0").c_str(), O_RDWR | O_CLOEXEC);
+	void *const map = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	ASSERT_NE(map, MAP_FAILED);
+	for (const char *mode : {"640x480x32", "320x240x32", "640x480x32"}) {
+		/* Dirty pages, clean ones, and each after the other. */
+		std::memset(map, 0x77, size / 2);
+		ASSERT_EQ(write_mode(dir, mode), 0);
+		const picture_file p = read_png(dir.file("screen.png"));
+		const auto *pixel = static_cast<const std::uint32_t *>(map);
+		std::size_t wrong = 0;
+		for (std::size_t i = 0; i < p.rgb.size() / 3; i++)
+			wrong += (pixel[i] & 0xffffff) !=
+				 (unsigned{p.rgb[i * 3]} << 16 | unsigned{p.rgb[i * 3 + 1]} << 8 |
+				  p.rgb[i * 3 + 2]);
+		EXPECT_EQ(wrong, 0u) << mode;
+		/* The first line's edge inverts white; a bar below it does not. */
+		EXPECT_EQ(pixel[p.width + 1] & 0xffffff, 0xffffffu);
+		EXPECT_EQ(pixel[1] & 0xffffff, 0u);
+	}
+	munmap(map, size);
+	close(fd);
+}
+
 TEST(modes, viewers_follow_and_may_ask_for_a_size)
 {
 	mount_dir dir;

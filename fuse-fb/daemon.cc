@@ -22,6 +22,7 @@
 #include <linux/fb.h>
 #include <linux/mm.h>
 #include <video/xen_fbfront.h>
+#include <xen/events.h>
 #include <xen/xenbus.h>
 
 #include "message.h"
@@ -112,8 +113,9 @@ daemon::~daemon()
 void daemon::make_machine()
 {
 	static const machine_initcall *const calls[] = {
-		&mmu_initcall, &mm_initcall,    &xen_initcall,        &xenbus_initcall,
-		&fb_initcall,  &xenfb_initcall, &xenfb_back_initcall, nullptr,
+		&mmu_initcall,        &mm_initcall,         &xen_initcall,
+		&xen_events_initcall, &xenbus_initcall,     &fb_initcall,
+		&xenfb_initcall,      &xenfb_back_initcall, nullptr,
 	};
 	pv_machine_config config;
 

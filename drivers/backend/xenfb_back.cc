@@ -94,7 +94,10 @@ void xenfb_back_put(struct xenfb_back *back)
 
 static irqreturn_t back_event(int irq, void *data)
 {
-	xenfb_back_drain(static_cast<struct xenfb_back *>(data), irq);
+	/* Until the end of this the front end's next event waits: it cannot flood us. */
+	u32 n = xenfb_back_drain(static_cast<struct xenfb_back *>(data), irq);
+
+	xen_irq_lateeoi(irq, n ? 0 : XEN_EOI_FLAG_SPURIOUS);
 	return IRQ_HANDLED;
 }
 
@@ -134,9 +137,9 @@ static int bind_irq(struct xenfb_back *back)
 	int irq = -EINVAL;
 
 	if (port <= 0xffffffff)
-		irq = bind_interdomain_evtchn_to_irqhandler(dev->domain, dev->otherend_id,
-							    (evtchn_port_t)port, back_event, 0,
-							    back->nodename, back);
+		irq = bind_interdomain_evtchn_to_irqhandler_lateeoi(dev->domain, dev->otherend_id,
+								    (evtchn_port_t)port, back_event,
+								    0, back->nodename, back);
 	if (irq < 0) {
 		/*
 		 * Not fatal: it may have closed the channel a moment ago, to begin again; then it

@@ -91,8 +91,9 @@ bool xenfb_back_page_is(const struct xenfb_back_mapping *mapping);
  * Consumes what is in the ring. The event thread, or the watch thread while no irq is bound.
  * @irq: to tell the front end by that there is room again; 0: it has gone. The handler's argument
  * and not back->irq: the first event comes before whoever binds has the number.
+ * Return: 0: there was nothing to do.
  */
-void xenfb_back_drain(struct xenfb_back *back, int irq);
+u32 xenfb_back_drain(struct xenfb_back *back, int irq);
 /* A new picture: geometry, everything stale, sinks told. */
 void xenfb_back_set_layout(struct xenfb_back *back, const struct xenfb_layout *layout);
 /* Until the ring was drained up to @end. 0, -ENOTCONN, -ETIMEDOUT. */

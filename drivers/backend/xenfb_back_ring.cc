@@ -203,7 +203,7 @@ static bool too_many(u32 n)
 	return KSHIM_MUTANT(xenfb_rejects_full_ring) ? n >= XENFB_OUT_LEN : n > XENFB_OUT_LEN;
 }
 
-void xenfb_back_drain(struct xenfb_back *back, int irq)
+u32 xenfb_back_drain(struct xenfb_back *back, int irq)
 {
 	struct xenfb_page *page = back->page;
 	const u32 first = back->out_cons;
@@ -224,7 +224,7 @@ void xenfb_back_drain(struct xenfb_back *back, int irq)
 		xenfb_back_complain(back,
 				    "claims %u events in a ring of %u (out_prod %u, out_cons %u)",
 				    n, XENFB_OUT_LEN, prod, first);
-		return;
+		return n;
 	}
 	for (u32 i = 0; i < n; i++) {
 		struct xenfb_out_private event = xenfb_out_get(page, first + i);
@@ -259,6 +259,7 @@ void xenfb_back_drain(struct xenfb_back *back, int irq)
 		irq = READ_ONCE(back->irq);
 	if (n && irq && !xenfb_out_room(newest, first))
 		notify_remote_via_irq(irq);
+	return n;
 }
 
 static bool drained_or_gone(struct xenfb_back *back, u32 end, bool *connected)

@@ -27,12 +27,11 @@ static void xen_exit(struct pv_machine *m)
 {
 	struct hypervisor *xen = m->hypervisor;
 
-	for (auto &domain : xen->domains) {
+	for (auto &domain : xen->domains)
 		xen_watches_stop(&domain);
-		xen_events_stop(&domain);
-	}
 	WARN(!list_empty(&xen->watches), "xenstore: a watch was left registered\n");
-	xen_events_exit(xen);
+	if (xen->evtchns)
+		xen_evtchn_exit(xen);
 	xen_foreign_exit(xen);
 	xen_store_exit(xen);
 	m->hypervisor = nullptr;
@@ -47,7 +46,6 @@ static int xen_init(struct pv_machine *m)
 
 	if (!xen)
 		return -ENOMEM;
-	spin_lock_init(&xen->evtchn_lock);
 	spin_lock_init(&xen->watch_lock);
 	mutex_init(&xen->store_lock);
 	mutex_init(&xen->foreign_lock);
@@ -64,10 +62,10 @@ static int xen_init(struct pv_machine *m)
 
 		domain->domid = (domid_t)i;
 		domain->xen = xen;
-		err = xen_events_init(domain);
-		if (!err)
-			err = xen_watches_init(domain);
+		err = xen_watches_init(domain);
 	}
+	if (!err)
+		err = xen_evtchn_init(xen);
 	if (err)
 		xen_exit(m);
 	return err;

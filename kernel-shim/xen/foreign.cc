@@ -32,8 +32,7 @@ u64 xen_frame_number(const struct page *page)
 	return page_to_pfn(page);
 }
 
-/* The frame with a reference, or null. */
-static struct page *frame_get(u64 frame)
+struct page *xen_frame_get(u64 frame)
 {
 	struct page *page = pfn_valid(frame) ? pfn_to_page(frame) : nullptr;
 
@@ -60,7 +59,7 @@ void *xen_foreign_map(const u64 *frames, unsigned int nr, bool writable)
 	if (!map)
 		return ERR_PTR(-ENOMEM);
 	for (unsigned int i = 0; i < nr; i++) {
-		map->pages[i] = frame_get(READ_ONCE(frames[i]));
+		map->pages[i] = xen_frame_get(READ_ONCE(frames[i]));
 		if (!map->pages[i]) {
 			frames_put(map, i);
 			return ERR_PTR(-EINVAL);

@@ -3,14 +3,13 @@
  * xen_internal.h - what the files of this room share
  *
  *      struct hypervisor (pv_machine::hypervisor)
- *        domains[2] --- event thread <- pending ports <- notify          evtchn_lock
- *                   \-- watch thread <- fired watches <- store writes    watch_lock
- *        ports, irqs                                                     evtchn_lock
+ *        domains[2] --- watch thread <- fired watches <- store writes    watch_lock
+ *        evtchns: ports, queues, vcpus                                   event_channel.h
  *        store: tree, transactions                                       store_lock
  *        foreign mappings                                                foreign_lock
  *
- * Locks: store_lock (mutex) -> watch_lock (spinlock). evtchn_lock (spinlock) and foreign_lock
- * (mutex) are leaves. No callback or handler is called with any of them held.
+ * Locks: store_lock (mutex) -> watch_lock (spinlock). foreign_lock (mutex) is a leaf. No callback
+ * is called with any of them held.
  */
 #ifndef KSHIM_XEN_INTERNAL_H
 #define KSHIM_XEN_INTERNAL_H
@@ -23,28 +22,17 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
-#include <xen/events.h>
+#include <xen/event_channel.h>
 #include <xen/xenbus.h>
 
 constexpr unsigned int XEN_NR_DOMAINS = 2;
-/* Ports of a domain, port 0 is never used; irqs of the machine. Powers of two. */
-constexpr unsigned int XEN_NR_PORTS = 256;
-constexpr unsigned int XEN_NR_IRQS = 512;
 
-struct evtchn;
+struct evtchn_state_of_xen;
 struct xs_node;
 
 struct xen_domain {
 	domid_t domid;
 	struct hypervisor *xen;
-
-	/* Protected by xen->evtchn_lock. */
-	struct evtchn *ports[XEN_NR_PORTS];
-	struct list_head pending_ports;
-	struct evtchn *running; /* whose handler the event thread is in */
-	wait_queue_head_t event_wq;
-	wait_queue_head_t event_idle_wq;
-	struct task_struct *event_thread;
 
 	/* Protected by xen->watch_lock. */
 	struct list_head fired_watches;
@@ -57,10 +45,7 @@ struct xen_domain {
 struct hypervisor {
 	struct xen_domain domains[XEN_NR_DOMAINS];
 
-	spinlock_t evtchn_lock;
-	struct evtchn *irqs[XEN_NR_IRQS]; /* protected by evtchn_lock, as the next two */
-	u32 irq_generation;
-	unsigned int irq_next; /* where the search for a free slot begins */
+	struct evtchn_state_of_xen *evtchns;
 
 	struct mutex store_lock;
 	struct xs_node *store_root; /* protected by store_lock, as the next three */
@@ -83,14 +68,16 @@ static inline struct hypervisor *current_xen(void)
 /*
  * domain.cc calls these; the counterparts undo a successful init and report what was left behind.
  */
-[[nodiscard]] int xen_events_init(struct xen_domain *domain);
-void xen_events_stop(struct xen_domain *domain); /* after it no handler runs */
-void xen_events_exit(struct hypervisor *xen);
+[[nodiscard]] int xen_evtchn_init(struct hypervisor *xen);
+void xen_evtchn_exit(struct hypervisor *xen);
 [[nodiscard]] int xen_watches_init(struct xen_domain *domain);
 void xen_watches_stop(struct xen_domain *domain); /* after it no callback runs */
 [[nodiscard]] int xen_store_init(struct hypervisor *xen);
 void xen_store_exit(struct hypervisor *xen);
 void xen_foreign_exit(struct hypervisor *xen);
+
+/* The guest's frame of this number, with a reference; null: it is none, or nobody owns it. */
+struct page *xen_frame_get(u64 frame);
 
 /*
  * Fires every watch that a change of @path concerns; @removed: the node and all below it are gone.

@@ -19,6 +19,7 @@
 #include <linux/completion.h>
 #include <video/damage.h>
 #include <video/fb_defio.h>
+#include <xen/events.h>
 
 #include <backend/xenfb_back_private.h>
 #include <video/xen_fbfront_private.h>
@@ -78,9 +79,9 @@ enum class ends { BOTH, FRONT, BACK };
 
 inline struct pv_machine *xenfb_machine(ends e)
 {
-	const machine_initcall *calls[8] = {&mmu_initcall, &mm_initcall, &xen_initcall,
-					    &xenbus_initcall, &fb_initcall};
-	unsigned int nr = 5;
+	const machine_initcall *calls[9] = {&mmu_initcall,        &mm_initcall,     &xen_initcall,
+					    &xen_events_initcall, &xenbus_initcall, &fb_initcall};
+	unsigned int nr = 6;
 	pv_machine_config config;
 
 	if (e != ends::BACK)

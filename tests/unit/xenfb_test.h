@@ -33,7 +33,8 @@ enum class ends { BOTH, FRONT, BACK };
 
 inline std::vector<const machine_initcall *> xenfb_calls(ends e)
 {
-	std::vector<const machine_initcall *> calls = {&mmu_initcall, &mm_initcall, &xen_initcall,
+	std::vector<const machine_initcall *> calls = {&mmu_initcall,    &mm_initcall,
+						       &xen_initcall,    &xen_events_initcall,
 						       &xenbus_initcall, &fb_initcall};
 
 	if (e != ends::BACK)

@@ -67,6 +67,7 @@ struct mm_state;
 struct hypervisor;
 struct xen_mmu;
 struct xenbus;
+struct xen_events;
 struct fb_state;
 struct xenfb_front_state;
 struct xenfb_back_state;
@@ -87,6 +88,7 @@ struct pv_machine {
 	struct mm_state *mm;
 	struct hypervisor *hypervisor;
 	struct xen_mmu *xen_mmu;
+	struct xen_events *xen_events;
 	struct xenbus *xenbus;
 	struct fb_state *fb;
 	struct xenfb_front_state *xenfb_front;

@@ -14,6 +14,14 @@ enum irqreturn {
 typedef enum irqreturn irqreturn_t;
 typedef irqreturn_t (*irq_handler_t)(int irq, void *dev_id);
 
+/*
+ * No handler of @irq runs after disable_irq() returned (which waits), or begins after
+ * disable_irq_nosync(), until enable_irq(). KSHIM: they do not nest. Events are kept meanwhile.
+ */
+void disable_irq(int irq);
+void disable_irq_nosync(int irq);
+void enable_irq(int irq);
+
 #define IRQ_RETVAL(x) ((x) ? IRQ_HANDLED : IRQ_NONE)
 
 #endif

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * asm/xen/hypercall.h - what a paravirtual guest asks of the hypervisor about its page tables
+ * asm/xen/hypercall.h - what a paravirtual guest asks of the hypervisor
  *
+ *      HYPERVISOR_event_channel_op  ports between domains          <xen/event_channel.h>
  *      HYPERVISOR_mmu_update        entries of page tables         struct mmu_update, <xen/xen.h>
  *      HYPERVISOR_mmuext_op         pin, unpin, cr3, TLB flushes   struct mmuext_op
  *      HYPERVISOR_update_va_mapping the right to store in a frame's direct map
- *      HYPERVISOR_multicall         up to any number of these at once; cannot contain another
+ *      HYPERVISOR_multicall         up to any number of the last three at once; not within itself
  *
- * All may sleep, and belong to the current machine, which needs xen_mmu_initcall. They return 0 or
- * -errno; the ones on lists stop at the first failure, and *@done is how many succeeded.
+ * They return 0 or -errno. Those on lists stop at the first failure, and *@done is how many
+ * succeeded. Those about page tables may sleep, and belong to the current machine, which needs
+ * xen_mmu_initcall.
  *
- * KSHIM: three calls more than Xen has. They are what the thread of 2007 and this tree compare:
+ * KSHIM: in Xen the caller is the vcpu that traps. Here all domains are threads of one process, so
+ * a call that two domains make names its own; and it is a plain call. And three calls more than Xen
+ * has, which the thread of 2007 and this tree compare:
  *
  *      HYPERVISOR_pte_modify      an atomic read-modify-write of one PTE: Hugh's second choice
  *      XEN_PROTECT_AND_PIN        read-only and pinned, a whole tree, in one call: "whatever marks
@@ -20,7 +24,21 @@
 #define KSHIM_ASM_XEN_HYPERCALL_H
 
 #include <asm/pgtable_types.h>
+#include <xen/event_channel.h>
 #include <xen/xen.h>
+
+struct xen_domain;
+
+/**
+ * HYPERVISOR_event_channel_op - one operation on event channels
+ * @self: the calling domain; domain 0 is privileged
+ * @cmd: EVTCHNOP_*
+ * @arg: its struct evtchn_*
+ *
+ * send and unmask: any context. The others may sleep. Return: 0 or a negative errno, which
+ * kernel-shim/xen/README.md lists for each operation; -ENOSYS: no such operation.
+ */
+[[nodiscard]] int HYPERVISOR_event_channel_op(struct xen_domain *self, int cmd, void *arg);
 
 /* Of MMUEXT_*, private to the shim: arg1.mfn is the top table's. */
 #define XEN_PROTECT_AND_PIN 64u

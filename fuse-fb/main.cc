@@ -31,6 +31,16 @@
 
 using namespace fuse_fb;
 
+/*
+ * jemalloc(3), TUNING: one arena for all threads, made before main(). With more, a thread's first
+ * allocation makes one, and where there is no memory for it jemalloc 5.3 goes on with a null
+ * pointer instead of returning one.
+ */
+extern "C" {
+extern const char *const malloc_conf;
+const char *const malloc_conf = "narenas:1";
+}
+
 static int say_error(const std::string &line, exit_code code)
 {
 	std::fprintf(stderr, "pvshim-fb: %s\n", line.c_str());

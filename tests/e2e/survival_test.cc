@@ -8,12 +8,14 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,6 +50,16 @@ std::string free_port()
 	EXPECT_EQ(getsockname(s, reinterpret_cast<sockaddr *>(&a), &size), 0);
 	close(s);
 	return "127.0.0.1:" + std::to_string(ntohs(a.sin_port));
+}
+
+/* How much of it a process uses. */
+rlim_t address_space(pid_t pid)
+{
+	std::ifstream file("/proc/" + std::to_string(pid) + "/statm");
+	rlim_t pages = 0;
+
+	file >> pages;
+	return pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
 }
 
 child x_server(const mount_dir &dir, const std::string &mode = "640x480x24")
@@ -177,6 +189,29 @@ TEST(survival, killed_x_server_leaves_its_screen_until_another_takes_it)
 	EXPECT_TRUE(eventually([&] { return access(png.c_str(), F_OK) != 0; }));
 	EXPECT_EQ(read_png(dir.file("screen.png")).width, 1024u) << "fb0 is viewed again";
 	EXPECT_EQ(d.stats()["viewed"], "fb0");
+}
+
+TEST(survival, no_address_space_left_is_survived)
+{
+	for (const rlim_t more : {0ul, 256ul << 10, 4ul << 20}) {
+		mount_dir dir;
+		running_daemon d(dir);
+		struct stat st {
+		};
+		const rlimit tight{address_space(d.process().pid()) + more, RLIM_INFINITY};
+		const rlimit none{RLIM_INFINITY, RLIM_INFINITY};
+
+		ASSERT_EQ(prlimit(d.process().pid(), RLIMIT_AS, &tight, nullptr), 0);
+		/* Threads that have allocated nothing yet do so now, each request another one. */
+		for (int i = 0; i < 100; i++)
+			EXPECT_NE(stat(dir.file("missing" + std::to_string(i)).c_str(), &st), 0);
+		run_command({"cat", dir.file("screen.png"), dir.file("stats.json")});
+		ASSERT_EQ(prlimit(d.process().pid(), RLIMIT_AS, &none, nullptr), 0);
+		EXPECT_EQ(stat(dir.file("fb0").c_str(), &st), 0) << std::strerror(errno);
+		d.process().signal(SIGTERM);
+		ASSERT_TRUE(d.process().wait());
+		EXPECT_EQ(d.process().code(), 0) << d.process().output();
+	}
 }
 
 TEST(survival, sigterm_and_sigint_unmount_and_leave_the_folder)

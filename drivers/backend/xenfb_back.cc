@@ -6,17 +6,21 @@
  *      front end Initialised or Connected: page and frame mapped, irq bound, request-update written
  *                                                             -> Connected
  *      front end Closing: last picture copied, all unmapped   -> Closing
- *      front end Closed, or gone (Closing may be missed)      -> Closed, if it was connected
+ *      front end Closed, or gone (Closing may be missed)      -> Closed after a Closing, if not:
+ *                                                                InitWait
  *      front end Initialising while Closed: it begins again   -> InitWait
  *      remove: as for Closed. The struct stays for who holds it; a new device of this name finds
  *      it.
  *
  * I1: features are in the store before any state from which a front end may read them.
- * I2: the event handler runs only between bind and unbind; page and out_cons change only outside.
+ * I2: an event finds the page that its channel came with, or none: ring_lock is held from before
+ *     the bind until the page is known.
+ * I3: the state is Closed only where somebody has said Closing (frontend_gone()), or by remove.
  */
 #include <string.h>
 
 #include <kshim/machine.h>
+#include <kshim/mutant.h>
 #include <kshim/xen.h>
 #include <linux/err.h>
 #include <linux/errno.h>
@@ -39,6 +43,7 @@ static struct xenfb_back *back_alloc(const char *nodename)
 		return nullptr;
 	}
 	refcount_set(&back->count, 1);
+	mutex_init(&back->ring_lock);
 	mutex_init(&back->copy_lock);
 	mutex_init(&back->sink_lock);
 	spin_lock_init(&back->state_lock);
@@ -104,14 +109,20 @@ static irqreturn_t back_event(int irq, void *data)
 static void disconnect(struct xenfb_back *back)
 {
 	struct xenfb_geometry geometry;
+	struct xenfb_page *page;
 	const void *frame;
 
-	if (!back->page)
-		return;
 	unbind_from_irqhandler(back->irq, back);
 	back->irq = -1;
 	/* What it has sent before it went is part of the last picture. */
 	xenfb_back_drain(back, 0);
+	{
+		guard(mutex)(&back->ring_lock);
+		page = back->page;
+		back->page = nullptr;
+	}
+	if (!page)
+		return;
 	if (xenfb_back_lock_copy(back, &geometry))
 		xenfb_back_unlock_copy(back);
 	{
@@ -126,8 +137,7 @@ static void disconnect(struct xenfb_back *back)
 	}
 	wake_up_all(&back->drained_wq);
 	xen_foreign_unmap(const_cast<void *>(frame));
-	xen_foreign_unmap(back->page);
-	back->page = nullptr;
+	xen_foreign_unmap(page);
 }
 
 static int bind_irq(struct xenfb_back *back)
@@ -140,29 +150,74 @@ static int bind_irq(struct xenfb_back *back)
 		irq = bind_interdomain_evtchn_to_irqhandler_lateeoi(dev->domain, dev->otherend_id,
 								    (evtchn_port_t)port, back_event,
 								    0, back->nodename, back);
-	if (irq < 0) {
-		/*
-		 * Not fatal: it may have closed the channel a moment ago, to begin again; then it
-		 * says Initialised anew.
-		 */
+	if (irq > 0) {
+		back->irq = irq;
+		return 0;
+	}
+	/*
+	 * Not fatal: it may have closed the channel a moment ago, to begin again; then it says
+	 * Initialised anew. Mutant: fatal; ours was so.
+	 */
+	if (KSHIM_MUTANT(xenfb_bind_fatal))
+		xenbus_dev_fatal(dev, irq, "the front end's event channel cannot be bound");
+	else
 		xenbus_dev_error(dev, irq, "the front end's event channel %llu cannot be bound",
 				 (unsigned long long)port);
-		return irq;
-	}
-	/* A step of its own, to the explorer: by now the first event may have come and gone. */
-	WRITE_ONCE(back->irq, irq);
-	return 0;
+	return irq;
 }
 
-static void connect_frontend(struct xenfb_back *back)
+static int attach(struct xenfb_back *back, struct xenfb_back_mapping *m)
+	__must_hold(back->ring_lock);
+static void let_events_in(struct xenfb_back *back) __must_hold(back->ring_lock);
+static int begin_locked(struct xenfb_back *back) __must_hold(back->ring_lock);
+
+/* For a mutant. */
+static void let_events_in(struct xenfb_back *back)
+{
+	mutex_unlock(&back->ring_lock);
+	mutex_lock(&back->ring_lock);
+}
+
+/*
+ * The channel, then what the page says. A front end that begins again breaks the channel, and then
+ * writes the page: what is read while the channel holds belongs to it.
+ */
+static int attach(struct xenfb_back *back, struct xenfb_back_mapping *m)
+{
+	/* Mutant: the page is read first, and may be that of the channel before. Ours was so. */
+	const bool early = KSHIM_MUTANT(xenfb_page_read_early);
+	int err;
+
+	if (early)
+		xenfb_back_read_page(m);
+	err = bind_irq(back);
+	if (err)
+		return err;
+	/* Mutant: the first event is lost, since it comes before anybody knows the page. */
+	if (KSHIM_MUTANT(xenfb_bind_unlocked))
+		let_events_in(back);
+	if (!early)
+		xenfb_back_read_page(m);
+	/* Its Initialised is still to come. Mutant: half of the old page is an error. */
+	if (!evtchn_irq_connected(back->irq) && !KSHIM_MUTANT(xenfb_torn_page))
+		return -EAGAIN;
+	return xenfb_back_map_frame(back->dev, m);
+}
+
+static int begin_locked(struct xenfb_back *back)
 {
 	struct xenbus_device *dev = back->dev;
 	struct xenfb_back_mapping m = {};
 	bool feature_update = xenbus_read_unsigned(dev->otherend, "feature-update", 0) == 1;
-	int err;
+	int err = xenfb_back_map_page(dev, &m);
 
-	if (xenfb_back_map(dev, &m))
-		return;
+	if (err)
+		return err;
+	err = attach(back, &m);
+	if (err) {
+		xen_foreign_unmap(m.page);
+		return err;
+	}
 	back->page = m.page;
 	back->mem_length = m.mem_length;
 	back->out_cons = m.out_cons;
@@ -178,14 +233,20 @@ static void connect_frontend(struct xenfb_back *back)
 		back->stats.connects++;
 	}
 	xenfb_back_set_layout(back, &m.layout);
-	err = bind_irq(back);
+	return 0;
+}
+
+static void connect_frontend(struct xenfb_back *back)
+{
+	struct xenbus_device *dev = back->dev;
+	int err;
+
+	{
+		/* The first event waits: it comes as soon as the irq is bound. */
+		guard(mutex)(&back->ring_lock);
+		err = begin_locked(back);
+	}
 	if (err)
-		goto disconnect;
-	/*
-	 * It may have begun again since its page was read; the new channel has the number of the
-	 * old one, so bind has not noticed. Its Initialised is still to come.
-	 */
-	if (!xenfb_back_page_is(&m))
 		goto disconnect;
 	err = xenbus_printf(XBT_NIL, dev->nodename, "request-update", "%d", 1);
 	if (err) {
@@ -196,6 +257,29 @@ static void connect_frontend(struct xenfb_back *back)
 		return;
 disconnect:
 	disconnect(back);
+}
+
+/*
+ * The front end is Closed, or has no state. Is it for good? Then somebody has said Closing: we (an
+ * error), the front end, or the toolstack, in our own node. If nobody has, it was seen between two
+ * lives. A back end that said Closed then would be taken for one that goes: the front end, by
+ * now Initialised again, would close, and each end would wait for the other one to begin.
+ *
+ * KSHIM: other back ends answer Closed with Closed, and wait for Initialising; a front end of
+ * theirs has to be probed again to get there. Ours begins again by itself, so one of the two must
+ * know.
+ */
+static void frontend_gone(struct xenfb_back *back)
+{
+	struct xenbus_device *dev = back->dev;
+	bool for_good = dev->state == XenbusStateClosing || dev->state == XenbusStateClosed ||
+			xenbus_read_driver_state(dev->nodename) == XenbusStateClosing;
+
+	/* Mutant: Closed for Closed. Ours was so. */
+	if (KSHIM_MUTANT(xenfb_closed_for_closed) && dev->state == XenbusStateConnected)
+		for_good = true;
+	disconnect(back);
+	xenbus_switch_state(dev, for_good ? XenbusStateClosed : XenbusStateInitWait);
 }
 
 static void xenfb_frontend_changed(struct xenbus_device *dev, enum xenbus_state frontend_state)
@@ -215,9 +299,16 @@ static void xenfb_frontend_changed(struct xenbus_device *dev, enum xenbus_state 
 		 */
 		if (dev->state == XenbusStateConnected && !evtchn_irq_connected(back->irq)) {
 			disconnect(back);
-			dev->state = XenbusStateInitWait;
+			/*
+			 * The store goes on saying Connected until a state is written over it. Not
+			 * InitWait: a front end that takes the Connected for its own would begin
+			 * once more.
+			 */
+			dev->state = KSHIM_MUTANT(xenfb_connected_left) ? XenbusStateInitWait
+									: XenbusStateUnknown;
 		}
-		if (dev->state == XenbusStateInitWait || dev->state == XenbusStateClosed)
+		if (dev->state == XenbusStateInitWait || dev->state == XenbusStateClosed ||
+		    dev->state == XenbusStateUnknown)
 			connect_frontend(back);
 		break;
 	case XenbusStateClosing:
@@ -226,13 +317,7 @@ static void xenfb_frontend_changed(struct xenbus_device *dev, enum xenbus_state 
 		break;
 	case XenbusStateClosed:
 	case XenbusStateUnknown:
-		disconnect(back);
-		/*
-		 * InitWait: nothing was connected yet, and this state is what a Closed front end
-		 * waits for.
-		 */
-		if (dev->state != XenbusStateInitWait)
-			xenbus_switch_state(dev, XenbusStateClosed);
+		frontend_gone(back);
 		break;
 	default:
 		break;

@@ -13,7 +13,8 @@
  *     xenfb_flush() the next lock_copy sees at least what the frame held when flush was called.
  * I4: work per notification is bounded by the ring's 51 events, per event by the size of the stale
  *     set.
- * Locks: copy_lock (mutex: the copy, the foreign mapping; sleeps for a copy) -> state_lock
+ * Locks: ring_lock (mutex: the shared page and who consumes it; sinks are called under it, too) ->
+ *     copy_lock (mutex: the copy, the foreign mapping; sleeps for a copy) -> state_lock
  *     (spinlock: stale set, geometry, counters); sink_lock (mutex: the list of sinks, held while
  *     they are called).
  */

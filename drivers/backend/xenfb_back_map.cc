@@ -46,12 +46,9 @@ static int check_protocol(struct xenbus_device *dev)
 	return ours ? 0 : -EOPNOTSUPP;
 }
 
-static int check_page(struct xenbus_device *dev, struct xenfb_back_mapping *m)
+void xenfb_back_read_page(struct xenfb_back_mapping *m)
 {
 	const struct xenfb_page *page = m->page;
-	/* From the own directory: the toolstack's word, unlike anything in the front end's. */
-	u64 videoram = xenbus_read_unsigned(dev->nodename, "videoram", XENFB_MEM_MAX >> 10);
-	u64 max_length = min(videoram, XENFB_MEM_MAX >> 10) << 10;
 
 	m->layout.width = (u32)READ_ONCE(page->width);
 	m->layout.height = (u32)READ_ONCE(page->height);
@@ -60,6 +57,14 @@ static int check_page(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 	m->layout.offset = 0;
 	m->mem_length = READ_ONCE(page->mem_length);
 	m->out_cons = READ_ONCE(page->out_cons);
+}
+
+static int check_page(struct xenbus_device *dev, const struct xenfb_back_mapping *m)
+{
+	/* From the own directory: the toolstack's word, unlike anything in the front end's. */
+	u64 videoram = xenbus_read_unsigned(dev->nodename, "videoram", XENFB_MEM_MAX >> 10);
+	u64 max_length = min(videoram, XENFB_MEM_MAX >> 10) << 10;
+
 	if (!m->mem_length || m->mem_length > max_length) {
 		xenbus_dev_fatal(dev, -E2BIG,
 				 "the front end's frame has %llu bytes; it may have 1 to %llu",
@@ -92,12 +97,17 @@ static int read_directory(const struct xenfb_page *page, u32 index, u64 *frames,
 	return 0;
 }
 
-static int map_frame(struct xenbus_device *dev, struct xenfb_back_mapping *m)
+int xenfb_back_map_frame(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 {
 	const u32 nr = (u32)PFN_UP(m->mem_length);
-	auto *frames = static_cast<u64 *>(kvcalloc(nr, sizeof(u64), GFP_KERNEL));
-	int err = frames ? 0 : -ENOMEM;
+	int err = check_page(dev, m);
 	void *addr = nullptr;
+	u64 *frames;
+
+	if (err)
+		return err;
+	frames = static_cast<u64 *>(kvcalloc(nr, sizeof(u64), GFP_KERNEL));
+	err = frames ? 0 : -ENOMEM;
 
 	for (u32 i = 0; !err && i < nr; i += XENFB_PD_ENTRIES)
 		err = read_directory(m->page, i / XENFB_PD_ENTRIES, frames + i,
@@ -115,7 +125,7 @@ static int map_frame(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 	return 0;
 }
 
-int xenfb_back_map(struct xenbus_device *dev, struct xenfb_back_mapping *m)
+int xenfb_back_map_page(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 {
 	u64 number = xenbus_read_unsigned(dev->otherend, "page-ref", ~0ull);
 	int err = check_protocol(dev);
@@ -131,22 +141,5 @@ int xenfb_back_map(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 		return err;
 	}
 	m->page = static_cast<struct xenfb_page *>(page);
-	err = check_page(dev, m);
-	if (!err)
-		err = map_frame(dev, m);
-	if (err)
-		xen_foreign_unmap(page);
-	return err;
-}
-
-bool xenfb_back_page_is(const struct xenfb_back_mapping *m)
-{
-	const struct xenfb_page *page = m->page;
-
-	return m->out_cons == READ_ONCE(page->out_cons) &&
-	       m->mem_length == READ_ONCE(page->mem_length) &&
-	       m->layout.width == (u32)READ_ONCE(page->width) &&
-	       m->layout.height == (u32)READ_ONCE(page->height) &&
-	       m->layout.stride == READ_ONCE(page->line_length) &&
-	       m->layout.depth == READ_ONCE(page->depth);
+	return 0;
 }

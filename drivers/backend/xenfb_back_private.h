@@ -30,15 +30,15 @@ struct xenfb_back {
 	char *nodename;
 	struct list_head node; /* protected by xenfb_back_state::lock */
 
-	/*
-	 * The connection: written by the watch thread while no irq is bound, read by the event
-	 * thread while one is. The two never overlap.
-	 */
+	/* The watch thread's. */
 	struct xenbus_device *dev; /* null: no device */
-	struct xenfb_page *page;   /* foreign mapping, writable; null: not connected */
-	int irq;
-	u32 out_cons; /* never read back from the page */
-	u64 mem_length;
+	int irq;                   /* -1: none */
+
+	/* Who consumes; and who connects, until the page of the new channel is known. */
+	struct mutex ring_lock;
+	struct xenfb_page *page __guarded_by(ring_lock); /* foreign, writable; null: none */
+	u32 out_cons __guarded_by(ring_lock);            /* never read back from the page */
+	u64 mem_length __guarded_by(ring_lock);
 
 	/* Foreign, read-only mapping of the frame; whole pages over mem_length. */
 	struct mutex copy_lock;
@@ -81,16 +81,16 @@ struct xenfb_back_mapping {
 	u64 mem_length;
 	u32 out_cons;
 };
-/* 0, or an error that was reported. */
-[[nodiscard]] int xenfb_back_map(struct xenbus_device *dev, struct xenfb_back_mapping *mapping);
-
-/* Is what was read from the shared page still there? */
-bool xenfb_back_page_is(const struct xenfb_back_mapping *mapping);
+/* m->page. 0, or an error that was reported. */
+[[nodiscard]] int xenfb_back_map_page(struct xenbus_device *dev, struct xenfb_back_mapping *m);
+/* All but page and frame, from the page; each number once. */
+void xenfb_back_read_page(struct xenfb_back_mapping *m);
+/* Checks that, and maps m->frame. 0, or an error that was reported. */
+[[nodiscard]] int xenfb_back_map_frame(struct xenbus_device *dev, struct xenfb_back_mapping *m);
 
 /*
- * Consumes what is in the ring. The event thread, or the watch thread while no irq is bound.
- * @irq: to tell the front end by that there is room again; 0: it has gone. The handler's argument
- * and not back->irq: the first event comes before whoever binds has the number.
+ * Consumes what is in the ring, if there is one. The event thread, or the watch thread.
+ * @irq: to tell the front end by that there is room again; 0: it has gone.
  * Return: 0: there was nothing to do.
  */
 u32 xenfb_back_drain(struct xenfb_back *back, int irq);

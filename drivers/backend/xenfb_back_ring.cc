@@ -122,6 +122,11 @@ void xenfb_back_set_layout(struct xenfb_back *back, const struct xenfb_layout *l
 }
 
 static void handle_resize(struct xenfb_back *back, const struct xenfb_resize *resize,
+			  struct rect_batch *batch) __must_hold(back->ring_lock);
+static void handle_event(struct xenfb_back *back, const union xenfb_out_event *event,
+			 struct rect_batch *batch) __must_hold(back->ring_lock);
+
+static void handle_resize(struct xenfb_back *back, const struct xenfb_resize *resize,
 			  struct rect_batch *batch)
 {
 	/* Negative numbers become large ones, which are not valid either. */
@@ -203,7 +208,9 @@ static bool too_many(u32 n)
 	return KSHIM_MUTANT(xenfb_rejects_full_ring) ? n >= XENFB_OUT_LEN : n > XENFB_OUT_LEN;
 }
 
-u32 xenfb_back_drain(struct xenfb_back *back, int irq)
+static u32 drain_locked(struct xenfb_back *back, int irq) __must_hold(back->ring_lock);
+
+static u32 drain_locked(struct xenfb_back *back, int irq)
 {
 	struct xenfb_page *page = back->page;
 	const u32 first = back->out_cons;
@@ -254,12 +261,15 @@ u32 xenfb_back_drain(struct xenfb_back *back, int irq)
 	/* Mutant: a look at the out_prod of before: the ring became full meanwhile. */
 	u32 newest = KSHIM_MUTANT(xenfb_full_ring_unseen) ? prod : READ_ONCE(page->out_prod);
 
-	/* Mutant: what bind returns, before it has returned. */
-	if (KSHIM_MUTANT(xenfb_back_irq_late))
-		irq = READ_ONCE(back->irq);
 	if (n && irq && !xenfb_out_room(newest, first))
 		notify_remote_via_irq(irq);
 	return n;
+}
+
+u32 xenfb_back_drain(struct xenfb_back *back, int irq)
+{
+	guard(mutex)(&back->ring_lock);
+	return back->page ? drain_locked(back, irq) : 0;
 }
 
 static bool drained_or_gone(struct xenfb_back *back, u32 end, bool *connected)

@@ -14,6 +14,8 @@
  * I2: features are read only once the back end is Connected: it has written them by then.
  * I3: the framebuffer outlives connections: programs draw on while there is no back end, and the
  *     damage waits.
+ * I4: feature_resize changes under info->lock (and front->lock): a resize asks for it and is made
+ *     under info->lock, too, so none is made that the back end cannot be told.
  */
 #include <kshim/machine.h>
 #include <kshim/mutant.h>
@@ -90,41 +92,80 @@ unbind:
 	return err;
 }
 
+/* What a back end that just connected wants. */
+struct features {
+	bool update;
+	bool resize;
+};
+
+enum class begun { NOT_PUBLISHED, LOST, SENDING };
+
+static void let_resizers_in(struct fb_info *info) __must_hold(info->lock);
+static enum begun begin_locked(struct xenfb_front *front, const struct features *f,
+			       struct fb_geometry *g) __must_hold(front->info->lock);
+
+/* For a mutant. */
+static void let_resizers_in(struct fb_info *info)
+{
+	mutex_unlock(&info->lock);
+	mutex_lock(&info->lock);
+}
+
+/*
+ * Under info->lock, so that a resize which was accepted because the back end before could be told
+ * is either seen here, or asks again (I4).
+ */
+static enum begun begin_locked(struct xenfb_front *front, const struct features *f,
+			       struct fb_geometry *g)
+{
+	bool lost;
+
+	fb_damage_geometry(front->info, g);
+	/* Mutant: it comes in between, and is never told. Ours was so. */
+	if (KSHIM_MUTANT(xenfb_feature_unlocked))
+		let_resizers_in(front->info);
+	guard(mutex)(&front->lock);
+	if (!front->published)
+		return begun::NOT_PUBLISHED;
+	/* Connected again to the same page, all between unseen: it knows what the page says. */
+	if (front->connected && f->resize)
+		front->sent_generation = g->generation - 1;
+	lost = !f->resize && g->generation != front->sent_generation;
+	front->update_wanted = f->update;
+	front->feature_resize = f->resize;
+	front->connected = !lost;
+	return lost ? begun::LOST : begun::SENDING;
+}
+
 /* The back end is Connected: learn what it wants, and begin. */
 static void start_sending(struct xenfb_front *front)
 {
 	struct xenbus_device *dev = front->dev;
-	bool update = xenbus_read_unsigned(dev->otherend, "request-update", 0) == 1;
-	bool resize = xenbus_read_unsigned(dev->otherend, "feature-resize", 0) == 1;
+	const struct features f = {
+		.update = xenbus_read_unsigned(dev->otherend, "request-update", 0) == 1,
+		.resize = xenbus_read_unsigned(dev->otherend, "feature-resize", 0) == 1};
 	struct fb_geometry g;
-	bool lost;
+	enum begun begun;
 
-	fb_damage_geometry(front->info, &g);
 	{
-		guard(mutex)(&front->lock);
-		if (!front->published)
-			return;
-		/*
-		 * Connected again to the same page, all between unseen: it knows what the page
-		 * says.
-		 */
-		if (front->connected && resize)
-			front->sent_generation = g.generation - 1;
-		lost = !resize && g.generation != front->sent_generation;
-		front->update_wanted = update;
-		front->feature_resize = resize;
-		front->connected = !lost;
+		guard(mutex)(&front->info->lock);
+		begun = begin_locked(front, &f, &g);
 	}
-	if (lost) {
+	switch (begun) {
+	case begun::NOT_PUBLISHED:
+		break;
+	case begun::LOST:
 		xenbus_dev_fatal(
 			dev, -EOPNOTSUPP,
 			"the picture begins at offset %u or was resized, and the back end has no "
 			"feature-resize to be told",
 			g.offset);
-		return;
+		break;
+	case begun::SENDING:
+		fb_damage_add_all(front->info);
+		xenfb_front_send(front->info);
+		break;
 	}
-	fb_damage_add_all(front->info);
-	xenfb_front_send(front->info);
 }
 
 static bool is_connected(struct xenfb_front *front)
@@ -158,11 +199,22 @@ static void xenfb_backend_changed(struct xenbus_device *dev, enum xenbus_state b
 		/* It may have been InitWait only between two looks. */
 		if (dev->state == XenbusStateInitialised)
 			xenbus_switch_state(dev, XenbusStateConnected);
-		if (dev->state == XenbusStateConnected)
+		if (dev->state != XenbusStateConnected)
+			break;
+		if (xenfb_front_ring_makes_sense(front)) {
 			start_sending(front);
+		} else {
+			xenfb_front_unbind_irq(front);
+			connect_backend(front);
+		}
+		break;
+	case XenbusStateClosed:
+		/* It closed before we published, and has yet to see that we did. */
+		if (dev->state == XenbusStateInitialised && !KSHIM_MUTANT(xenfb_closes_too_soon))
+			break;
+		disconnect_backend(front);
 		break;
 	case XenbusStateClosing:
-	case XenbusStateClosed:
 	case XenbusStateUnknown:
 		disconnect_backend(front);
 		break;

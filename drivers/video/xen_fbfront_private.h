@@ -74,6 +74,13 @@ struct xenfb_front *xenfb_front_of(struct fb_info *info);
 void xenfb_front_send(struct fb_info *info);
 /* Both indexes to 0 and the present geometry into the page: nobody else looks at it yet. */
 void xenfb_front_page_reset(struct xenfb_front *front);
+/*
+ * False: out_cons is no index of this ring. A back end that still had the channel of before may
+ * have written it after the reset, and read it itself when it connected: then nothing would be sent
+ * any more, and the page has to be begun once more. It writes Connected after that, so then is the
+ * time to look.
+ */
+bool xenfb_front_ring_makes_sense(struct xenfb_front *front);
 [[nodiscard]] int xenfb_front_bind_irq(struct xenfb_front *front);
 /* After it nothing is sent and no event comes. Wakes who waits. */
 void xenfb_front_unbind_irq(struct xenfb_front *front);

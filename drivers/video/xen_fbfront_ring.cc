@@ -240,6 +240,14 @@ void xenfb_front_page_reset(struct xenfb_front *front)
 	page_reset_locked(front, &g);
 }
 
+bool xenfb_front_ring_makes_sense(struct xenfb_front *front)
+{
+	guard(mutex)(&front->lock);
+	/* Mutant: nobody looks. Ours was so. */
+	return front->out_prod - smp_load_acquire(&front->page->out_cons) <= XENFB_OUT_LEN ||
+	       KSHIM_MUTANT(xenfb_late_out_cons);
+}
+
 int xenfb_front_bind_irq(struct xenfb_front *front)
 {
 	struct xenbus_device *dev = front->dev;
@@ -267,6 +275,8 @@ void xenfb_front_unbind_irq(struct xenfb_front *front)
 	int irq;
 
 	{
+		/* Who was told that he may resize has done so when the page is written anew. */
+		guard(mutex)(&front->info->lock);
 		guard(mutex)(&front->lock);
 		irq = front->irq;
 		front->irq = -1;

@@ -263,6 +263,8 @@ race_subsystem races::xenfb_subsystem()
 
 	for (race_scenario &s : xenfb_peer_scenarios())
 		xenfb.scenarios.push_back(std::move(s));
+	for (race_scenario &s : xenfb_reconnect_scenarios())
+		xenfb.scenarios.push_back(std::move(s));
 	xenfb.mutants = {
 		{.name = "xenfb_send_unlocked",
 		 .variant = nullptr,
@@ -310,6 +312,8 @@ race_subsystem races::xenfb_subsystem()
 		 .reason = "the machine warned"},
 	};
 	for (const race_mutant &m : xenfb_peer_mutants())
+		xenfb.mutants.push_back(m);
+	for (const race_mutant &m : xenfb_reconnect_mutants())
 		xenfb.mutants.push_back(m);
 	return xenfb;
 }

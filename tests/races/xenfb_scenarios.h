@@ -14,6 +14,10 @@ namespace races
 std::vector<race_scenario> xenfb_peer_scenarios();
 std::vector<race_mutant> xenfb_peer_mutants();
 
+/* xenfb_reconnect_scenarios.cc: ends that go away and come back. */
+std::vector<race_scenario> xenfb_reconnect_scenarios();
+std::vector<race_mutant> xenfb_reconnect_mutants();
+
 } // namespace races
 
 #endif

@@ -186,6 +186,7 @@ void *xenfb_setup_at()
 	auto *front = static_cast<xenfb_front *>(w->info->par);
 
 	guard(mutex)(&front->lock);
+	guard(mutex)(&w->back->ring_lock);
 	guard(spinlock)(&w->back->state_lock);
 	front->out_prod = w->back->out_cons = w->back->drained = index;
 	front->page->out_prod = front->page->out_cons = index;

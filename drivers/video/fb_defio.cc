@@ -25,19 +25,34 @@
 #include <kshim/host.h>
 #include <kshim/mutant.h>
 #include <linux/err.h>
+#include <linux/kcsan-checks.h>
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
+
+static void note_run_locked(struct fb_defio *defio) __must_hold(&defio->kick_lock)
+{
+	kcsan_check_write(&defio->last_run_ns, sizeof(defio->last_run_ns));
+	defio->last_run_ns = kshim_now_ns();
+}
+
+/* Mutant: without kick_lock, beside a kick that reads it. */
+static void note_run(struct fb_defio *defio) __no_thread_safety_analysis
+{
+	if (!KSHIM_MUTANT(defio_run_unlocked))
+		spin_lock(&defio->kick_lock);
+	note_run_locked(defio);
+	if (!KSHIM_MUTANT(defio_run_unlocked))
+		spin_unlock(&defio->kick_lock);
+}
 
 static void run_locked(struct fb_defio *defio) __must_hold(&defio->lock)
 {
 	struct fb_defio_mapping *mapping;
 	bool again = false;
 
-	scoped_guard (spinlock, &defio->kick_lock)
-		defio->last_run_ns = kshim_now_ns();
-
+	note_run(defio);
 	list_for_each_entry (mapping, &defio->mappings, node) {
 		if (mapping->ops->harvest(mapping))
 			again = true;
@@ -68,6 +83,7 @@ void fb_defio_kick(struct fb_info *info)
 		return;
 
 	u64 period_ns = (u64)max(defio->delay, 1ul) * NSEC_PER_SEC / HZ;
+	kcsan_check_read(&defio->last_run_ns, sizeof(defio->last_run_ns));
 	u64 since = kshim_now_ns() - defio->last_run_ns;
 	u64 wait_ns = period_ns / 8;
 

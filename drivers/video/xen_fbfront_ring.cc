@@ -19,6 +19,7 @@
 #include <kshim/xen.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
+#include <linux/kcsan-checks.h>
 #include <linux/kernel.h>
 #include <xen/events.h>
 
@@ -87,6 +88,7 @@ static void put_locked(struct xenfb_front *front, const struct xenfb_out_private
 		put_unlocked(front, event);
 		return;
 	}
+	kcsan_check_write(&front->out_prod, sizeof(front->out_prod));
 	xenfb_out_put(front->page, front->out_prod++, event);
 }
 
@@ -160,6 +162,9 @@ static void send_locked(struct xenfb_front *front)
 		xenfb_out_publish(front->page, front->out_prod);
 		smp_mb();
 	}
+	/* The mutant that resets under a running sender is not the one without an irq. */
+	if (front->irq < 0 && KSHIM_MUTANT(xenfb_reset_running))
+		return;
 	if (front->out_prod != first)
 		notify_remote_via_irq(front->irq);
 }
@@ -223,7 +228,8 @@ static void page_reset_locked(struct xenfb_front *front, const struct fb_geometr
 	WRITE_ONCE(page->line_length, g->line_length);
 	WRITE_ONCE(page->mem_length, (u32)front->mem_length);
 	WRITE_ONCE(page->depth, (u8)(g->bytes_per_pixel * 8));
-	front->out_prod = 0;
+	kcsan_check_write(&front->out_prod, sizeof(front->out_prod));
+	WRITE_ONCE(front->out_prod, 0u);
 	/* The page has no field for an offset: with one, the first event must be a RESIZE. */
 	front->sent_generation = g->offset ? g->generation - 1 : g->generation;
 	front->backlog = false;
@@ -231,11 +237,22 @@ static void page_reset_locked(struct xenfb_front *front, const struct fb_geometr
 	front->update_wanted = false;
 }
 
+/* Mutant: xen-fbfront's resume zeroes the indexes while its worker sends. */
+static void page_reset_unlocked(struct xenfb_front *front,
+				const struct fb_geometry *g) __no_thread_safety_analysis
+{
+	page_reset_locked(front, g);
+}
+
 void xenfb_front_page_reset(struct xenfb_front *front)
 {
 	struct fb_geometry g;
 
 	fb_damage_geometry(front->info, &g);
+	if (KSHIM_MUTANT(xenfb_reset_running)) {
+		page_reset_unlocked(front, &g);
+		return;
+	}
 	guard(mutex)(&front->lock);
 	page_reset_locked(front, &g);
 }
@@ -281,7 +298,8 @@ void xenfb_front_unbind_irq(struct xenfb_front *front)
 		irq = front->irq;
 		front->irq = -1;
 		/* Mutant: xen-fbfront forgets the irq and lets its worker send on: to irq -1. */
-		front->connected = front->connected && KSHIM_MUTANT(xenfb_sends_when_gone);
+		front->connected = front->connected && (KSHIM_MUTANT(xenfb_sends_when_gone) ||
+							KSHIM_MUTANT(xenfb_reset_running));
 		front->published = false;
 		front->backlog = false;
 		front->feature_resize = false;
@@ -306,6 +324,7 @@ void xenfb_front_stats(struct fb_info *info, struct xenfb_front_stats *stats)
 static bool sent_or_gone(struct xenfb_front *front, u32 *end, bool *connected)
 {
 	guard(mutex)(&front->lock);
+	kcsan_check_read(&front->out_prod, sizeof(front->out_prod));
 	*end = front->out_prod;
 	*connected = front->connected;
 	return !front->connected || !front->backlog;

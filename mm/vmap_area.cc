@@ -239,7 +239,7 @@ static int map_area(struct vmap_state *vmap, struct vmap_area *area, unsigned lo
 	area->mappings =
 		kernel_window_map(&vmap->window, area->first, area->pages, area->nr, area->prot);
 	if (area->mappings < 0) {
-		vmap_space_free(&area->node->space, area->first, area->span, 1);
+		vmap_space_free(&area->node->space, area->first, area->span);
 		err = (int)area->mappings;
 		goto put_writable;
 	}

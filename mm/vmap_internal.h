@@ -8,7 +8,8 @@
  *      vmap_area.cc    areas: made, found, revived, taken apart
  *      vmap_lazy.cc    from live to lazy, and what is purged when
  *      vmap_purge.cc   claims, flushes, frees: purge, vm_unmap_aliases, vmap_shootdown
- *      vmap_space.cc   who has which addresses
+ *      vmap_space.cc   who has which addresses: a tree of free ranges
+ *      vmap_block.cc   who has which addresses: blocks that are cut up for small maps
  *      vmap_debug.cc   use after vunmap
  *
  * An area is found in three ways:
@@ -61,7 +62,7 @@ constexpr unsigned int VMAP_NODES_MAX = 16;
 constexpr unsigned int VMAP_BUCKETS = KSHIM_EXPLORE ? 16 : 8192;
 constexpr unsigned int VMAP_ALIAS_LOCKS = KSHIM_EXPLORE ? 4 : 64;
 /* Areas that wait for one grace period together. */
-constexpr unsigned int VMAP_RETIRE_BATCH = KSHIM_EXPLORE ? 1 : 64;
+constexpr unsigned int VMAP_RETIRE_BATCH = KSHIM_EXPLORE ? 2 : 64;
 
 enum vmap_policy {
 	VMAP_EAGER,  /* unmapped at once */
@@ -120,6 +121,7 @@ struct vmap_area {
 };
 
 struct vmap_range;
+struct vmap_block;
 
 /* The free addresses of one node. */
 struct vmap_space {
@@ -132,10 +134,12 @@ struct vmap_space {
 	struct vmap_range *spare __guarded_by(lock);
 	unsigned long descriptors __guarded_by(lock);
 	unsigned long pieces __guarded_by(lock);
-	unsigned long block_next __guarded_by(lock);
-	unsigned long block_end __guarded_by(lock);
-	unsigned long block_size; /* constant */
-	unsigned long base;       /* constant */
+	struct vmap_block *block __guarded_by(lock);     /* the one that is being cut; null: none */
+	struct list_head blocks __guarded_by(lock);      /* all of them */
+	struct vmap_block **block_at __guarded_by(lock); /* by their place in the space */
+	struct vmap_block *spare_block __guarded_by(lock);
+	unsigned long block_size;  /* constant */
+	unsigned long base, first; /* constant: page 0 of the window, in addresses; ours in pages */
 };
 
 /* A slice of the window; a processor takes from its own while there is something. */
@@ -221,9 +225,31 @@ void vmap_space_exit(struct vmap_space *space);
  */
 [[nodiscard]] int vmap_space_alloc(struct vmap_space *space, unsigned long nr, unsigned long align,
 				   bool small, unsigned long *first);
-/* Takes back what were @pieces neighbouring pieces. */
-void vmap_space_free(struct vmap_space *space, unsigned long first, unsigned long nr,
-		     unsigned long pieces);
+/* Takes back what was handed out as one piece. */
+void vmap_space_free(struct vmap_space *space, unsigned long first, unsigned long nr);
+/* For blocks: out of the tree and back, a piece each; and a range that is not a piece any more. */
+[[nodiscard]] int vmap_space_take(struct vmap_space *space, unsigned long nr, unsigned long align,
+				  unsigned long *first) __must_hold(&space->lock);
+void vmap_space_give(struct vmap_space *space, unsigned long first, unsigned long nr)
+	__must_hold(&space->lock);
+void vmap_space_insert(struct vmap_space *space, unsigned long first, unsigned long nr)
+	__must_hold(&space->lock);
+
+/* vmap_block.cc */
+/* Chooses the size of blocks for a space of @nr pages. Return: its block_at, or null: no memory. */
+struct vmap_block **vmap_block_table(struct vmap_space *space, unsigned long nr);
+void vmap_block_exit(struct vmap_space *space) __must_hold(&space->lock);
+/* For space->spare_block, which must be there to cut. May sleep. */
+struct vmap_block *vmap_block_alloc(void);
+/* 0; -EBUSY: the tree has no hole for another block. */
+[[nodiscard]] int vmap_block_cut(struct vmap_space *space, unsigned long nr, unsigned long *first)
+	__must_hold(&space->lock);
+/* False: no block has the piece. */
+bool vmap_block_return(struct vmap_space *space, unsigned long first, unsigned long nr)
+	__must_hold(&space->lock);
+/* Gives the tree all that is not in use. False: there are no blocks. */
+bool vmap_block_break_up_all(struct vmap_space *space) __must_hold(&space->lock);
+bool vmap_block_is_full(struct vmap_space *space, unsigned long first);
 
 /* vmap_area.cc */
 struct vmap_request {

@@ -89,6 +89,10 @@ static unsigned long collect_from(struct vmap_state *vmap, struct vmap_node *nod
 	list_for_each_entry_safe (area, next, &node->lazy, lazy) {
 		if (pages >= wanted->pages)
 			break;
+		/* Mutant: those of blocks with room are looked at, and no others. */
+		if (KSHIM_MUTANT(vmap_full_blocks_missed) &&
+		    vmap_block_is_full(&node->space, area->first))
+			continue;
 		if (unlist_live(vmap, node, area))
 			continue;
 		if (wanted->old_only && time_after(READ_ONCE(area->unmapped_at), wanted->when))
@@ -163,31 +167,45 @@ static void flush_run(struct vmap_state *vmap, struct list_head *claimed)
 	__must_hold(&vmap->purge_lock)
 {
 	struct vmap_area *area = list_first_entry(claimed, struct vmap_area, lazy), *next;
-	struct vmap_node *node = area->node;
 	const unsigned long first = area->first;
-	unsigned long end = first, pieces = 0;
+	unsigned long end = first;
 	long mappings = 0;
 
 	list_for_each_entry (area, claimed, lazy) {
-		if (area->first != end || area->node != node)
+		if (area->first != end)
 			break;
 		end += area->span;
 		mappings += area->mappings;
-		pieces++;
+		/* Mutant: anybody's before they reach nothing. */
+		if (KSHIM_MUTANT(vmap_addresses_free_early))
+			vmap_space_free(&area->node->space, area->first, area->span);
 	}
 	kernel_window_unmap(&vmap->window, first, end - first, mappings);
 	vmap_count(&vmap->flushes, 1);
 	list_for_each_entry_safe (area, next, claimed, lazy) {
-		if (area->first >= end)
+		struct vmap_space *space = &area->node->space;
+		const unsigned long at = area->first, span = area->span;
+
+		if (at >= end)
 			break;
 		list_del(&area->lazy);
 		free_area(vmap, area);
+		if (!KSHIM_MUTANT(vmap_addresses_free_early))
+			vmap_space_free(space, at, span);
 	}
-	vmap_space_free(&node->space, first, end - first, pieces);
+}
+
+/* Mutant: what was flushed is remembered, although its addresses may be another's by now. */
+static void flush_retired(struct vmap_state *vmap) __must_hold(&vmap->purge_lock)
+{
+	for (const struct vmap_area *area = vmap->retired; area; area = area->next_retired)
+		kernel_window_unmap(&vmap->window, area->first, area->span, 0);
 }
 
 static void flush(struct vmap_state *vmap, struct list_head *claimed) __must_hold(&vmap->purge_lock)
 {
+	if (KSHIM_MUTANT(vmap_flushed_again))
+		flush_retired(vmap);
 	if (list_empty(claimed))
 		return;
 	vmap_count(&vmap->purges, 1);
@@ -288,15 +306,20 @@ static bool claim_aliases(struct vmap_state *vmap, struct page *page, struct lis
 	hlist_for_each_entry_rcu(alias, &page->vmap_aliases, node)
 	{
 		struct vmap_area *area = alias->area;
+		u32 use;
 
-		if (claim(vmap, area)) {
+		/* Of a live one that becomes lazy meanwhile it must not be said that it is gone. */
+		while (!((use = READ_ONCE(area->use)) & (VMAP_USERS | VMAP_DEAD))) {
+			if (!claim(vmap, area))
+				continue;
 			guard(spinlock)(&area->node->lazy_lock);
 			list_move(&area->lazy, claimed);
 			uncount_listed(vmap, area);
 			vmap_count(&vmap->shootdowns, 1);
-		} else if (READ_ONCE(area->use) & VMAP_USERS) {
+		}
+		/* A dead one is claimed: now, or for another of the pages. */
+		if (use & VMAP_USERS)
 			all = false;
-		} /* else dead: by another of the pages */
 	}
 	return all;
 }

@@ -2,24 +2,22 @@
 /*
  * vmap_space.cc - who has which addresses
  *
- *      |###|    |#|  block: |##|#|###|next ... end|      |####|
- *           free                                   free
+ *      |###|    |#|  block: |##|#|###|rest|      |####|
+ *           free                           free
  *
  * Free ranges are in a treap, by address, augmented with the largest range below each node, so
  * that the lowest range that fits is found in log n steps. A piece that is given back grows
- * together with its neighbours. Small maps are cut from a block, one behind the other: neighbours
- * in time are neighbours in address, and leave together in one flush. A block is nothing but a
- * piece that is being cut up: what was cut from it returns to the tree by itself, so one
- * long-lived map pins its own pages and not a block.
+ * together with its neighbours. Small maps are cut from blocks (vmap_block.cc), which are pieces
+ * themselves.
  *
  * S1. Two ranges of the tree are never neighbours.
  * S2. There are pieces + 1 descriptors or more: k pieces leave at most k + 1 ranges between them.
- * KSHIM: Linux keeps pools per size and blocks per processor with bitmaps of what is dirty; here a
- * flush costs so much more than a search that one tree is enough.
+ * KSHIM: Linux keeps pools per size besides; here a flush costs so much more than a search that one
+ * tree is enough.
  */
 #include "vmap_internal.h"
 
-#include <linux/bitops.h>
+#include <kshim/mutant.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 
@@ -93,8 +91,7 @@ static void give_spare(struct vmap_space *space, struct vmap_range *range) __mus
 	space->spare = range;
 }
 
-static void insert(struct vmap_space *space, unsigned long first, unsigned long nr)
-	__must_hold(&space->lock)
+void vmap_space_insert(struct vmap_space *space, unsigned long first, unsigned long nr)
 {
 	struct vmap_range *below, *above, *range;
 
@@ -150,8 +147,8 @@ static struct vmap_range *find_hole(struct vmap_range *t, const struct vmap_hole
 	return find_hole(t->right, hole);
 }
 
-static int take_from_tree(struct vmap_space *space, unsigned long nr, unsigned long align,
-			  unsigned long *first) __must_hold(&space->lock)
+int vmap_space_take(struct vmap_space *space, unsigned long nr, unsigned long align,
+		    unsigned long *first)
 {
 	const struct vmap_hole hole = {.nr = nr, .align = align, .base = space->base};
 	struct vmap_range *range = find_hole(space->root, &hole);
@@ -163,18 +160,17 @@ static int take_from_tree(struct vmap_space *space, unsigned long nr, unsigned l
 	end = start + range->nr;
 	*first = aligned_start(range, &hole);
 	remove(space, range);
-	insert(space, start, *first - start);
-	insert(space, *first + nr, end - *first - nr);
+	vmap_space_insert(space, start, *first - start);
+	vmap_space_insert(space, *first + nr, end - *first - nr);
 	space->pieces++;
 	return 0;
 }
 
-static void free_piece(struct vmap_space *space, unsigned long first, unsigned long nr,
-		       unsigned long pieces) __must_hold(&space->lock)
+void vmap_space_give(struct vmap_space *space, unsigned long first, unsigned long nr)
 {
 	struct vmap_range *below, *above, *neighbour;
 
-	space->pieces -= pieces;
+	space->pieces--;
 	split(space->root, first, &below, &above);
 	for (neighbour = below; neighbour && neighbour->right;)
 		neighbour = neighbour->right;
@@ -192,50 +188,36 @@ static void free_piece(struct vmap_space *space, unsigned long first, unsigned l
 		nr += neighbour->nr;
 		remove(space, neighbour);
 	}
-	insert(space, first, nr);
+	vmap_space_insert(space, first, nr);
 }
 
-/* A fresh block; what is left of the old one goes back. The block is one piece. */
-static int new_block(struct vmap_space *space) __must_hold(&space->lock)
-{
-	unsigned long first;
-	int err = take_from_tree(space, space->block_size, 1, &first);
-
-	if (err)
-		return err;
-	if (space->block_next < space->block_end)
-		free_piece(space, space->block_next, space->block_end - space->block_next, 1);
-	else if (space->block_end)
-		space->pieces--; /* all of it was cut off */
-	space->block_next = first;
-	space->block_end = first + space->block_size;
-	return 0;
-}
-
-static int take_small(struct vmap_space *space, unsigned long nr, unsigned long *first)
-	__must_hold(&space->lock)
-{
-	if (space->block_end - space->block_next < nr && new_block(space))
-		return take_from_tree(space, nr, 1, first);
-	*first = space->block_next;
-	space->block_next += nr;
-	space->pieces++;
-	return 0;
-}
-
-/* One more piece, and a block that begins: two descriptors more than now may be needed. */
+/*
+ * One more piece, and a block that begins: two descriptors more than now may be needed, and what
+ * describes the block.
+ */
 static int ensure_descriptors(struct vmap_space *space) __must_hold(&space->lock)
 {
-	while (space->descriptors < space->pieces + 3) {
-		struct vmap_range *range;
+	while (space->descriptors < space->pieces + 3 || !space->spare_block) {
+		const bool block_is_missing = !space->spare_block;
+		struct vmap_range *range = nullptr;
+		struct vmap_block *block = nullptr;
 
 		spin_unlock(&space->lock);
-		range = kzalloc_obj(struct vmap_range, GFP_KERNEL);
+		if (block_is_missing)
+			block = vmap_block_alloc();
+		else
+			range = kzalloc_obj(struct vmap_range, GFP_KERNEL);
 		spin_lock(&space->lock);
-		if (!range)
+		if (!range && !block)
 			return -ENOMEM;
-		give_spare(space, range);
-		space->descriptors++;
+		if (range) {
+			give_spare(space, range);
+			space->descriptors++;
+		} else if (space->spare_block) {
+			kfree(block); /* somebody was faster */
+		} else {
+			space->spare_block = block;
+		}
 	}
 	return 0;
 }
@@ -248,30 +230,54 @@ int vmap_space_alloc(struct vmap_space *space, unsigned long nr, unsigned long a
 
 	if (err)
 		return err;
-	if (small && align == 1 && nr <= space->block_size)
-		return take_small(space, nr, first);
-	return take_from_tree(space, nr, align, first);
+	if (small && align == 1 && nr <= space->block_size && !vmap_block_cut(space, nr, first))
+		return 0;
+	err = vmap_space_take(space, nr, align, first);
+	if (err == -EBUSY && vmap_block_break_up_all(space))
+		err = vmap_space_take(space, nr, align, first);
+	return err;
 }
 
-void vmap_space_free(struct vmap_space *space, unsigned long first, unsigned long nr,
-		     unsigned long pieces)
+static void free_locked(struct vmap_space *space, unsigned long first, unsigned long nr)
+	__must_hold(&space->lock)
 {
+	if (!vmap_block_return(space, first, nr))
+		vmap_space_give(space, first, nr);
+}
+
+/* Mutant: the lock of the processor that gives it back, and not of where it was cut off. */
+static void free_under_wrong_lock(struct vmap_space *space, unsigned long first,
+				  unsigned long nr) __no_thread_safety_analysis
+{
+	guard(spinlock)(&vmap_this_node(current_vmap())->space.lock);
+	free_locked(space, first, nr);
+}
+
+void vmap_space_free(struct vmap_space *space, unsigned long first, unsigned long nr)
+{
+	if (KSHIM_MUTANT(vmap_block_lock_of_processor)) {
+		free_under_wrong_lock(space, first, nr);
+		return;
+	}
 	guard(spinlock)(&space->lock);
-	free_piece(space, first, nr, pieces);
+	free_locked(space, first, nr);
 }
 
 int vmap_space_init(struct vmap_space *space, unsigned long base, unsigned long first,
 		    unsigned long nr)
 {
 	space->base = base;
+	space->first = first;
 	spin_lock_init(&space->lock);
-	/* A block must not take a small window whole. */
-	space->block_size = clamp(nr / 8, 1ul, VMAP_BLOCK);
+	struct vmap_block **table = vmap_block_table(space, nr);
+
 	guard(spinlock)(&space->lock);
-	int err = ensure_descriptors(space);
+	INIT_LIST_HEAD(&space->blocks);
+	space->block_at = table;
+	int err = table ? ensure_descriptors(space) : -ENOMEM;
 
 	if (!err)
-		insert(space, first, nr);
+		vmap_space_insert(space, first, nr);
 	return err;
 }
 
@@ -286,7 +292,11 @@ static void free_tree(struct vmap_range *t)
 
 void vmap_space_exit(struct vmap_space *space)
 {
+	/* Its init was not reached. */
+	if (!space->block_size)
+		return;
 	guard(spinlock)(&space->lock);
+	vmap_block_exit(space);
 	while (space->spare)
 		kfree(take_spare(space));
 	free_tree(space->root);

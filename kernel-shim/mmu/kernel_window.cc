@@ -17,6 +17,7 @@
  */
 #include "mmu_internal.h"
 
+#include <kshim/mutant.h>
 #include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -96,8 +97,11 @@ static int reserve_all(struct mmu *mmu, struct kernel_window *window)
 	mmu_world_maps(mmu, (unsigned long)base, all.bytes);
 	if (KSHIM_EXPLORE) {
 		window->start = (unsigned long)base + PAGE_SIZE;
-		window->slots = (void **)kcalloc(2 * window->nr_pages, sizeof(void *), GFP_KERNEL);
+		/* Slots, page table, TLBs. */
+		window->slots = (void **)kcalloc((2 + kshim_nr_cpus()) * window->nr_pages,
+						 sizeof(void *), GFP_KERNEL);
 		window->mapped = (struct page **)window->slots + window->nr_pages;
+		window->tlbs = window->mapped + window->nr_pages;
 		err = window->slots ? 0 : -ENOMEM;
 	} else {
 		window->slots = (void **)base;
@@ -119,6 +123,7 @@ int kernel_window_reserve(struct kernel_window *window, unsigned long nr_pages)
 		   .nr_pages = nr_pages,
 		   .slots = nullptr,
 		   .mapped = nullptr,
+		   .tlbs = nullptr,
 		   .apart = false};
 	if (!find_place_apart(mmu, window)) {
 		int err = reserve_all(mmu, window);
@@ -144,12 +149,28 @@ void kernel_window_release(struct kernel_window *window)
 	mmu_host_munmap(window->start - before, window_bytes(window->nr_pages));
 }
 
-/* The explorer's record; each page is a step, as other processors see it come and go. */
+/* The explorer's page table; each page is a step, as other processors see it come and go. */
 static void note_mapped(struct kernel_window *window, unsigned long first, unsigned long nr,
 			struct page *const *pages)
 {
 	for (unsigned long i = 0; KSHIM_EXPLORE && i < nr; i++)
 		WRITE_ONCE(window->mapped[first + i], pages ? pages[i] : nullptr);
+}
+
+/* The explorer's TLBs, an interrupt for each processor that has something to forget. */
+static void flush_tlbs(struct kernel_window *window, unsigned long first, unsigned long nr)
+{
+	for (unsigned int cpu = 0; KSHIM_EXPLORE && cpu < kshim_nr_cpus(); cpu++) {
+		struct page **tlb = window->tlbs + cpu * window->nr_pages;
+
+		/* Mutant: the others' are forgotten. */
+		if (KSHIM_MUTANT(vmap_flushed_here_only) && cpu != kshim_cpu())
+			continue;
+		for (unsigned long i = first; i < first + nr; i++) {
+			if (tlb[i])
+				WRITE_ONCE(tlb[i], nullptr);
+		}
+	}
 }
 
 static void unmap(struct kernel_window *window, unsigned long first, unsigned long nr)
@@ -158,6 +179,7 @@ static void unmap(struct kernel_window *window, unsigned long first, unsigned lo
 	const size_t bytes = nr << PAGE_SHIFT;
 
 	note_mapped(window, first, nr, nullptr);
+	flush_tlbs(window, first, nr);
 	kshim_unalias(addr, bytes);
 	if (window->apart)
 		mmu_host_munmap((unsigned long)addr, bytes);
@@ -223,12 +245,33 @@ void mmu_report_refused(unsigned long addr, bool write)
 }
 
 #if KSHIM_EXPLORE
+struct page *kernel_window_load(const void *addr)
+{
+	struct kernel_window *window = READ_ONCE(current_mmu()->kernel_window);
+	unsigned long i = ((unsigned long)addr - window->start) >> PAGE_SHIFT;
+	struct page **tlb = window->tlbs + kshim_cpu() * window->nr_pages;
+	struct page *page = READ_ONCE(tlb[i]);
+
+	if (page)
+		return page;
+	/* No step in between: an instruction is not interrupted between its walk and its fill. */
+	page = READ_ONCE(window->mapped[i]);
+	tlb[i] = page;
+	return page;
+}
+
 struct page *kernel_window_reached(const void *addr)
 {
 	const struct kernel_window *window = READ_ONCE(current_mmu()->kernel_window);
-	unsigned long page = ((unsigned long)addr - window->start) >> PAGE_SHIFT;
+	unsigned long i = ((unsigned long)addr - window->start) >> PAGE_SHIFT;
+	struct page *page = nullptr;
 
-	return page < window->nr_pages ? READ_ONCE(window->mapped[page]) : nullptr;
+	if (i >= window->nr_pages)
+		return nullptr;
+	page = READ_ONCE(window->mapped[i]);
+	for (unsigned int cpu = 0; !page && cpu < kshim_nr_cpus(); cpu++)
+		page = window->tlbs[cpu * window->nr_pages + i];
+	return page;
 }
 
 const void *kernel_window_start(void)

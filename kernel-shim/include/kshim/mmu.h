@@ -151,12 +151,12 @@ struct kernel_window {
 	unsigned long nr_pages;
 	void **slots; /* a word for each page, null at first: the owner's */
 	/*
-	 * Explorer only: the frame that each page maps. There a processor's translations are those
-	 * of the host, and one call takes a mapping away from all of them: what is still in here
-	 * is what a stale address reaches.
+	 * Explorer only: the frame that each page maps, and what each processor's TLB holds of it:
+	 * a load fills it, and unmapping takes it away from one processor after another.
 	 */
 	struct page **mapped;
-	bool apart; /* private to the mmu: where the host puts nothing by itself */
+	struct page **tlbs; /* [processor][page] */
+	bool apart;         /* private to the mmu: where the host puts nothing by itself */
 };
 
 /*
@@ -197,7 +197,9 @@ void kernel_window_unmap(struct kernel_window *window, unsigned long first, unsi
 void kernel_window_watch(void (*report)(unsigned long addr, bool write));
 
 #if KSHIM_EXPLORE
-/* The frame that a load at @addr of the machine's window reaches now; null: it would fault. */
+/* A load by this processor at @addr of the machine's window: the frame; null: it faults. */
+struct page *kernel_window_load(const void *addr);
+/* The frame that some processor's load at @addr reaches now; null: it would fault on all. */
 struct page *kernel_window_reached(const void *addr);
 const void *kernel_window_start(void);
 #endif

@@ -27,6 +27,7 @@
 
 #include "message.h"
 #include "mount_point.h"
+#include "params.h"
 #include "stats.h"
 #include "viewers/vnc_server.h"
 #include "x_header.h"
@@ -112,18 +113,28 @@ daemon::~daemon()
 
 void daemon::make_machine()
 {
-	static const machine_initcall *const calls[] = {
-		&mmu_initcall,        &mm_initcall,         &xen_initcall,
-		&xen_events_initcall, &xenbus_initcall,     &fb_initcall,
-		&xenfb_initcall,      &xenfb_back_initcall, nullptr,
-	};
 	pv_machine_config config;
+	param_list params;
 
 	config.memory_bytes = options_.memory_bytes;
 	config.name = "pvshim-fb";
 	config.log = machine_log;
 	config.log_ctx = this;
-	pv_machine *m = pv_machine_create(&config, calls);
+	config.params = options_.params.c_str();
+	params.listen(&config);
+	pv_machine *m = pv_machine_create(&config, machine_calls());
+	if (IS_ERR(m) && !options_.params.empty() &&
+	    (PTR_ERR(m) == -EINVAL || PTR_ERR(m) == -ERANGE)) {
+		std::lock_guard hold(log_lock_);
+
+		/* The first line says what is wrong, later ones what became of that. */
+		throw startup_error(
+			exit_code::usage,
+			format_string("-P %s: %s; pvshim-fb --help-params lists what there is",
+				      options_.params.c_str(),
+				      early_lines_.empty() ? "refused"
+							   : early_lines_.front().second.c_str()));
+	}
 	if (IS_ERR(m))
 		throw startup_error(
 			exit_code::failure,
@@ -131,6 +142,7 @@ void daemon::make_machine()
 				      options_.memory_bytes >> 20,
 				      why(static_cast<int>(PTR_ERR(m))).c_str()));
 	machine_ = m;
+	params.check(options_.params);
 }
 
 void daemon::in_machine(const std::function<void()> &body) const

@@ -28,6 +28,7 @@
 #include "message.h"
 #include "mount_point.h"
 #include "options.h"
+#include "params.h"
 
 using namespace fuse_fb;
 
@@ -196,6 +197,10 @@ int main(int argc, char **argv)
 		const std::optional<daemon_options> options = parse_options(argc, argv);
 		if (!options)
 			return 0;
+		if (options->help_params) {
+			std::fputs(help_params().c_str(), stdout);
+			return 0;
+		}
 		openlog("pvshim-fb", options->foreground ? LOG_PERROR : 0, LOG_DAEMON);
 		if (!options->foreground)
 			report = to_background();

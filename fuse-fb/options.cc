@@ -126,6 +126,19 @@ std::size_t parse_bytes(const std::string &text, const char *option)
 	return (value << shift) & ~(page_bytes - 1);
 }
 
+/* "module.name=value"; a bool's value may be left out. The machine says whether there is one. */
+static void check_param(const std::string &word)
+{
+	const std::size_t dot = word.find('.');
+
+	if (dot == std::string::npos || dot == 0 || dot + 1 == word.size() ||
+	    word[dot + 1] == '=' || word.find_first_of(" \t\n") != std::string::npos)
+		throw startup_error(exit_code::usage,
+				    format_string("-P '%s' is not module.name=value, such as "
+						  "vmap.lazy_pages=8192; see --help-params",
+						  word.c_str()));
+}
+
 std::optional<daemon_options> parse_options(int argc, char **argv)
 {
 	CLI::App app{
@@ -134,7 +147,7 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 		"pvshim-fb"};
 	daemon_options o;
 	std::string mode, memory, vram;
-	std::vector<std::string> vnc, mount_options;
+	std::vector<std::string> vnc, mount_options, params;
 
 	app.add_option("MOUNTPOINT", o.mount_point, "an empty directory of yours")->required();
 	app.add_option("-m,--mode", mode, "size and depth of fb0 (1024x768x32)")
@@ -164,6 +177,17 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 	app.add_flag("--pattern", o.pattern,
 		     "draw a test picture on fb0, and again when its mode is set by the file or a "
 		     "viewer");
+	app.add_option("-P", params, "a parameter of the machine, such as vmap.lazy_pages=8192")
+		->type_name("MODULE.NAME=VALUE")
+		->expected(1)
+		->take_all();
+	app.add_flag_callback(
+		"--help-params",
+		[&o] {
+			o.help_params = true;
+			throw CLI::Success();
+		},
+		"print the parameters of the machine and exit");
 	app.set_version_flag("-V,--version", PVSHIM_VERSION);
 	app.footer(footer);
 
@@ -175,6 +199,8 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 	} catch (const CLI::CallForVersion &e) {
 		app.exit(e);
 		return std::nullopt;
+	} catch (const CLI::Success &e) {
+		return o;
 	} catch (const CLI::ParseError &e) {
 		throw startup_error(exit_code::usage,
 				    std::string(e.what()) + "; see pvshim-fb --help");
@@ -193,6 +219,10 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 		o.vnc = true;
 		if (!vnc.empty() && !vnc[0].empty())
 			parse_vnc(vnc[0], &o.vnc_host, &o.vnc_port);
+	}
+	for (const std::string &word : params) {
+		check_param(word);
+		o.params += (o.params.empty() ? "" : " ") + word;
 	}
 	for (const std::string &part : mount_options)
 		o.mount_options += (o.mount_options.empty() ? "" : ",") + part;

@@ -23,6 +23,8 @@ struct daemon_options {
 	bool foreground = false;
 	std::string mount_options;              /* as after -o */
 	std::size_t memory_bytes = 512ul << 20; /* of the machine */
+	std::string params;                     /* of its subsystems: "vmap.policy=lazy ..." */
+	bool help_params = false;               /* nothing else is asked for */
 	std::size_t vram_bytes = 0;             /* of fb0 at least; 0: what its mode needs */
 	bool pattern = false;                   /* draw a test picture on fb0 */
 	bool vnc = false;

@@ -53,9 +53,9 @@ static int parse_word(const char *module, const struct kernel_param *params, siz
 	if (!err)
 		return 0;
 	if (err == -ENOENT) {
-		pr_err("%s has no parameter '%s'; it has:\n", module, name);
+		pr_err("%s has no parameter '%s'\n", module, name);
 		for (size_t i = 0; i < nr; i++)
-			pr_err("  %s.%s: %s\n", module, params[i].name, params[i].help);
+			pr_err("it has %s.%s: %s\n", module, params[i].name, params[i].help);
 		return -EINVAL;
 	}
 	pr_err("%s.%s=%s: not a value of it (error %d)\n", module, name, equals ? equals + 1 : "",
@@ -65,8 +65,12 @@ static int parse_word(const char *module, const struct kernel_param *params, siz
 
 int parse_params(const char *module, const struct kernel_param *params, size_t nr, void *fields)
 {
-	const char *text = current_machine()->config.params;
+	const struct pv_machine_config *config = &current_machine()->config;
+	const char *text = config->params;
 	size_t length = strlen(module);
+
+	if (config->on_params)
+		config->on_params(config->on_params_ctx, module, params, nr);
 
 	while (text && *text) {
 		size_t word_length = strcspn(text, " ");

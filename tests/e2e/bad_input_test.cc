@@ -103,6 +103,10 @@ TEST(bad_input, command_lines_are_refused_with_a_line_and_a_code)
 	expect_refused(dir, {d, "-f", dir.path(), "--mode", "huge"}, 6, {"huge", "1024x768x32"});
 	expect_refused(dir, {d, dir.path(), "--mode", "1024x768x15"}, 6, {"depth"});
 	expect_refused(dir, {d, dir.path(), "--frobnicate"}, 2, {"--help"});
+	expect_refused(dir, {d, dir.path(), "-P", "vmap.lazy_pages=many"}, 2,
+		       {"vmap.lazy_pages=many", "--help-params"});
+	expect_refused(dir, {d, dir.path(), "-P", "vmap.lazy=1"}, 2, {"vmap.lazy=1"});
+	expect_refused(dir, {d, dir.path(), "-P", "vmpa.lazy_pages=1"}, 2, {"called 'vmpa'"});
 	expect_refused(dir, {d}, 2, {"MOUNTPOINT"});
 	expect_refused(dir, {d, dir.path(), "--vnc", "localhost:notaport"}, 7, {"notaport"});
 	/* In both ways of running. */

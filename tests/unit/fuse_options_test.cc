@@ -54,9 +54,9 @@ TEST(fuse_options, defaults_listen_to_nobody)
 
 TEST(fuse_options, everything_given)
 {
-	const auto o =
-		parse({"/mnt", "--mode", "800x600x16", "--rate", "30", "--vnc", "0.0.0.0:5999",
-		       "-f", "-o", "allow_other", "-o", "noatime,nodev", "--memory", "1G"});
+	const auto o = parse({"/mnt", "--mode", "800x600x16", "--rate", "30", "--vnc",
+			      "0.0.0.0:5999", "-f", "-o", "allow_other", "-o", "noatime,nodev",
+			      "--memory", "1G", "-P", "vmap.policy=batch:16", "-P", "vmap.debug"});
 
 	ASSERT_TRUE(o);
 	EXPECT_EQ(o->mode, (screen_geometry{800, 600, 16, 1600, 0}));
@@ -67,6 +67,23 @@ TEST(fuse_options, everything_given)
 	EXPECT_TRUE(o->foreground);
 	EXPECT_EQ(o->mount_options, "allow_other,noatime,nodev");
 	EXPECT_EQ(o->memory_bytes, 1ul << 30);
+	EXPECT_EQ(o->params, "vmap.policy=batch:16 vmap.debug");
+	EXPECT_FALSE(o->help_params);
+}
+
+TEST(fuse_options, parameters_are_listed_without_a_mount_point)
+{
+	const auto o = parse({"--help-params"});
+
+	ASSERT_TRUE(o);
+	EXPECT_TRUE(o->help_params);
+}
+
+TEST(fuse_options, parameters_are_words_with_a_module)
+{
+	for (const char *word :
+	     {"lazy_pages=5", "vmap.=5", ".x=1", "vmap.policy=lazy pin.policy=x", ""})
+		expect_refused({"/mnt", "-P", word}, exit_code::usage);
 }
 
 TEST(fuse_options, vnc_alone_means_loopback)

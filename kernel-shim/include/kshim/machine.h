@@ -24,6 +24,7 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
+struct kernel_param;
 struct pv_machine;
 
 /*
@@ -47,6 +48,10 @@ struct pv_machine_config {
 	 * machine.
 	 */
 	const char *params = nullptr;
+	/* Told by each subsystem's initcall which settings there are; null: nobody asks. */
+	void (*on_params)(void *ctx, const char *module, const struct kernel_param *params,
+			  size_t nr) = nullptr;
+	void *on_params_ctx = nullptr;
 };
 
 struct machine_initcall {

@@ -187,7 +187,9 @@ static bool install_copy(struct vm_area_struct *vma, unsigned long va, u64 *ptep
 		return false;
 	name_anon_page(copy, vma, va);
 	page_add_rmap(copy);
-	set_pte(ptep, mk_pte(vma, copy, true, true));
+	/* The old page's dirty bit may be in this PTE only: others have it from a fork, clean. */
+	if (pte_dirty(ptep_xchg(ptep, mk_pte(vma, copy, true, true))))
+		page_set_flags(old, PG_dirty);
 	tlb_flush(vma, va, 1);
 	lru_add(copy);
 	return true;

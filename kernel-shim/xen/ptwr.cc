@@ -71,26 +71,28 @@ static const char *emulate(struct xen_mmu *xen, struct write_fault *fault, unsig
 	return nullptr;
 }
 
-/* The store is made as if the frame were writable: see <kshim/xen_mmu.h>. */
-static bool store_anyway(struct write_fault *fault)
+/* After an oops: the store is made as if the frame were writable (<kshim/xen_mmu.h>). */
+static enum write_fault_result store_anyway(struct xen_mmu *xen, struct write_fault *fault,
+					    unsigned long pfn)
 {
 	struct emulation e = {.fault = fault, .insn = {}, .shift = 0};
 	struct entry_change change = {.next = emulated_next, .ctx = &e, .old = 0};
-	u64 *ptep = (u64 *)(fault->addr & ~7ul);
 	const char *why;
-	pteval_t now, next;
+	u32 info;
 
 	if (fault->context && !ptwr_decode(fault->context, fault->addr, &e.insn, &why))
-		return false;
+		return WRITE_FAULT_UNHANDLED;
 	e.shift = fault->context ? 8 * (fault->addr & 7) : 0;
-	now = pte_load(ptep);
-	do {
-		if (!emulated_next(&change, now, &next))
-			break;
-	} while (!hv_pte_cmpxchg(ptep, &now, next));
+	guard(spinlock)(&frame_info(xen, pfn)->lock);
+	info = READ_ONCE(frame_info(xen, pfn)->info);
+	/* It has become a table meanwhile, or writable: somebody knows what to do then. */
+	if (is_table(type_of(info)) && count_of(info))
+		return type_of(info) == XEN_PGT_l1 ? WRITE_FAULT_RETRY : WRITE_FAULT_UNHANDLED;
+	if (change_entry(xen, pfn, (u64 *)(fault->addr & ~7ul), &change))
+		return WRITE_FAULT_UNHANDLED;
 	if (fault->context)
 		ptwr_retire(fault->context, &e.insn);
-	return true;
+	return WRITE_FAULT_EMULATED;
 }
 
 static void oops(struct xen_mmu *xen, const struct write_fault *fault, unsigned long pfn,
@@ -152,10 +154,7 @@ enum write_fault_result ptwr_handle(struct write_fault *fault)
 		}
 	}
 	oops(xen, fault, pfn, why);
-	/* An entry above l1 holds a reference: nobody may change it so. */
-	if (is_table(xen_frame(page).type) || !store_anyway(fault))
-		return WRITE_FAULT_UNHANDLED;
-	return WRITE_FAULT_EMULATED;
+	return store_anyway(xen, fault, pfn);
 }
 
 void xen_mmu_on_oops(void (*describe)(const struct page *table, char *text, size_t bytes))

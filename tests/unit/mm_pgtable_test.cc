@@ -219,6 +219,27 @@ TEST_P(pgtable, what_is_reclaimed_comes_back_as_it_was)
 	mmput(parent);
 }
 
+TEST_P(pgtable, a_copy_on_write_leaves_the_dirty_bit_to_those_who_keep_the_page)
+{
+	world w(GetParam());
+	struct mm_struct *parent = new_mm(), *child;
+	unsigned long va = map_anonymous(parent, 1);
+
+	ASSERT_EQ(mm_activate(parent), 0);
+	store(parent, va, 1);
+	EXPECT_EQ(reclaim_pages(1), 1u);
+	EXPECT_EQ(load(parent, va), 1u);
+	store(parent, va, 2); /* dirty; in swap it says 1 */
+	child = dup_mm(parent);
+	ASSERT_FALSE(IS_ERR(child));
+	store(parent, va, 3);
+	EXPECT_EQ(reclaim_pages(2), 2u);
+	EXPECT_EQ(load(child, va), 2u);
+	EXPECT_EQ(load(parent, va), 3u);
+	mmput(child);
+	mmput(parent);
+}
+
 TEST_P(pgtable, programs_may_have_more_memory_than_there_is)
 {
 	world w(GetParam(), 512 * 1024); /* 128 pages */

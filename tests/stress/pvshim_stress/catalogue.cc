@@ -5,6 +5,7 @@ std::vector<stress::scenario> stress::catalogue()
 {
 	return {
 		defio_scenario(),
+		pin_scenario(),
 		vmap_scenario(),
 	};
 }

@@ -63,6 +63,7 @@ static int bucket_add(struct evtchn_state_of_xen *xen, struct evtchn_domain *d)
 		spin_lock_init(&bucket[i].lock_of_event);
 		bucket[i].domain = d;
 		bucket[i].port = first + i;
+		bucket[i].where = evtchn_where(0, EVTCHN_FIFO_PRIORITY_DEFAULT);
 	}
 	if (!first)
 		bucket[0].state = ECS_RESERVED;

@@ -63,11 +63,6 @@ static bool is_on_its_way(struct evtchn *e)
 
 static void count_and_fence(struct evtchn *e)
 {
-	/* Mutant: no barrier: PENDING is looked at before the sender's data are there. */
-	if (KSHIM_MUTANT(evtchn_send_unfenced)) {
-		WRITE_ONCE(e->sent, e->sent + 1);
-		return;
-	}
 	/* Pairs with the guest's clearing of PENDING. */
 	kshim_point(KSHIM_RMW, &e->sent, sizeof(e->sent), __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&e->sent, 1, __ATOMIC_SEQ_CST);

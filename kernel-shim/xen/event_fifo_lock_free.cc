@@ -138,8 +138,7 @@ static void lock_free_raise(struct fifo_raise *r)
 	if (r->relink) {
 		claim_or_wait(r->e);
 	} else if (!claim_or_leave_word(r->e)) {
-		/* Mutant: told before the claimer has linked it (compare 71ac522909). */
-		r->tell_pollers = r->tell_pollers && KSHIM_MUTANT(evtchn_tells_pollers_early);
+		r->tell_pollers = false;
 		return;
 	}
 	link_until_released(r);

@@ -8,10 +8,11 @@
  *	moved? lock the new queue instead
  *	append
  *
- * Not proved: PENDING is set before any lock. A sets PENDING; B, for which it is set already, sets
- * LINKED; A finds LINKED, is done, and wakes who polls for the event, before B has put it on a
- * queue. Who has been woken for an event and does not find it goes to sleep again (71ac522909).
- * Queues and events are right, though: all scenarios hold but the poller's.
+ * PENDING is set before any lock. A sets PENDING; B, for which it is set already, sets LINKED; A
+ * finds LINKED, is done, and wakes who polls for the event, before B has put it on the new queue:
+ * who was woken for an event looks for it in vain, and goes to sleep again. Xen took both locks
+ * before PENDING because of that (71ac522909). Here who links it tells the pollers, and nobody
+ * else.
  *
  * The patch remembered the old queue as two numbers. They are one word here, since two can be read
  * half old and half new, under the wrong queue's lock as well as under none: the mutant.
@@ -81,8 +82,11 @@ static void old_queue_raise(struct fifo_raise *r) __no_thread_safety_analysis
 		return;
 	if (!set_linked(r)) {
 		spin_unlock(&old_q->lock);
+		/* Mutant (71ac522909). */
+		r->tell_pollers = r->tell_pollers && KSHIM_MUTANT(evtchn_tells_pollers_early);
 		return;
 	}
+	r->tell_pollers = true;
 	/*
 	 * Mutant (before e33d4257fc): an empty queue's tail is taken for one that is in the queue.
 	 */

@@ -62,16 +62,12 @@ static void two_queues_raise(struct fifo_raise *r) __no_thread_safety_analysis
 {
 	struct evtchn *e = r->e;
 	struct two_queues t;
-	/* Mutant (71ac522909): set before the locks. */
-	const bool early = KSHIM_MUTANT(evtchn_pending_before_locks);
 
-	if (early && !fifo_mark_pending(r))
-		return;
 	if (!lock_queues(r, &t)) {
 		fifo_drop(r);
 		return;
 	}
-	if (!fifo_target(r, t.where) || (!early && !fifo_mark_pending(r)) ||
+	if (!fifo_target(r, t.where) || !fifo_mark_pending(r) ||
 	    sync_test_and_set_bit(EVTCHN_FIFO_LINKED, r->word)) {
 		unlock_two(&t);
 		return;

@@ -333,8 +333,11 @@ void unbind_from_irqhandler(int irq, void *dev_id)
 		here->running = nullptr; /* its thread does not touch it any more */
 	else
 		wait_event(i->domain->idle_wq, !(smp_load_acquire(&i->state) & IRQ_RUNNING));
-	cancel_delayed_work_sync(&i->eoi_work);
-	kfree_rcu(i, rcu);
+	/* Those who have looked it up: they may queue the work once more. */
+	synchronize_rcu();
+	if (i->lateeoi)
+		cancel_delayed_work_sync(&i->eoi_work);
+	kfree(i);
 }
 
 /* What is done with an irq by number. */

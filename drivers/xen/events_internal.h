@@ -56,7 +56,6 @@ struct xen_irq {
 	u32 spurious; /* in a row; of whoever calls lateeoi */
 	u32 cpu;      /* of events from now on */
 	struct delayed_work eoi_work;
-	struct rcu_head rcu;
 };
 
 struct irq_table {

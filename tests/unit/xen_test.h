@@ -32,12 +32,14 @@ constexpr std::chrono::seconds DEADLINE{60};
 class machine
 {
 public:
-	explicit machine(std::vector<const machine_initcall *> calls, size_t memory = 64ul << 20)
+	explicit machine(std::vector<const machine_initcall *> calls, size_t memory = 64ul << 20,
+			 const char *params = nullptr)
 	{
 		pv_machine_config config;
 
 		calls.push_back(nullptr);
 		config.memory_bytes = memory;
+		config.params = params;
 		config.log = log;
 		config.log_ctx = this;
 		m_ = pv_machine_create(&config, calls.data());

@@ -48,6 +48,9 @@ static bool is_x_name(std::string_view name)
 	       name.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+/* More frames a second are not worth their making. */
+constexpr unsigned film_rate_max = 30;
+
 static bool allows_others(const std::string &options)
 {
 	return ("," + options + ",").find(",allow_other,") != std::string::npos;
@@ -236,6 +239,17 @@ void daemon::start()
 	add_png("screen.png", "");
 	add_png("fb0.png", "fb0");
 	fs_->add_rendered("stats.json", [this] { return render_stats(); });
+	fs_->add_stream("damage", [this](std::function<void()> wake) {
+		return viewers_->damage(std::move(wake));
+	});
+	fs_->add_stream("screen.y4m", [this](std::function<void()> wake) {
+		return viewers_->film(
+			std::min(options_.rate, film_rate_max),
+			[this](housekeeper::clock::time_point due, std::function<void()> job) {
+				return keeper_->run_at(due, std::move(job));
+			},
+			std::move(wake));
+	});
 	fs_->add_rendered(
 		"mode", [this] { return render_mode(); },
 		[this](const std::string &text) { return set_mode(text); });
@@ -320,6 +334,7 @@ void daemon::stop()
 			for (const std::shared_ptr<screen> &s : screens())
 				s->stop();
 		});
+		fs_->end_streams();
 		channel_->stop();
 	}
 	/* What programs asked for last may still be rendered, and asks the viewers. */

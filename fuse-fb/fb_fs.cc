@@ -67,6 +67,15 @@ void fb_fs::add_rendered(const std::string &name, renderer make, setter set)
 	names_[name] = n->ino;
 }
 
+void fb_fs::add_stream(const std::string &name, stream_maker make)
+{
+	const std::shared_ptr<node> n = insert(name);
+
+	n->begin = std::move(make);
+	std::lock_guard hold(lock_);
+	names_[name] = n->ino;
+}
+
 void fb_fs::remove_name(const std::string &name)
 {
 	std::shared_ptr<node> dropped;

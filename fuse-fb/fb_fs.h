@@ -6,6 +6,7 @@
  *      fb0, Xvfb_screenN     served_file: cached by the kernel, mapped by programs
  *      *.png, stats.json     rendered when opened, the same bytes for as long as they stay open
  *      mode                  the same, and each write(2) sets it
+ *      damage, event0 ...    streams (fs_stream.h): read as it comes
  *
  * Handlers are called by the threads of fuse_channel. They copy and go: nothing in them draws,
  * waits for a device, or touches the mount. What takes long (rendering, removing a screen) is
@@ -32,6 +33,7 @@
 #include <vector>
 
 #include "content.h"
+#include "stream_table.h"
 
 namespace fuse_fb
 {
@@ -96,6 +98,10 @@ public:
 	std::uint64_t add_file(const std::string &name, std::shared_ptr<served_file> file);
 	/* Without @set nobody may write. */
 	void add_rendered(const std::string &name, renderer make, setter set = {});
+	/* A file that is read as it comes. */
+	void add_stream(const std::string &name, stream_maker make);
+	/* Who waits for a stream hears that there is nothing more. Before the mount goes. */
+	void end_streams() { streams_.end(); }
 	/* Removes a name that the daemon itself made. */
 	void remove_name(const std::string &name);
 
@@ -151,7 +157,8 @@ private:
 		std::string name;
 		std::shared_ptr<served_file> file; /* or make is set */
 		renderer make;
-		setter set; /* of make; may be empty */
+		setter set;         /* of make; may be empty */
+		stream_maker begin; /* or this */
 		std::atomic<std::size_t> rendered_size{0};
 		std::atomic<unsigned> users{0}; /* from 0 to 1 under lock_, unless held_back */
 		std::uint64_t lookups = 0;      /* protected by lock_, like the next three */
@@ -171,6 +178,7 @@ private:
 	bool add_user(node &n, fuse_req_t req, const fuse_file_info &fi);
 	void forget(std::uint64_t ino, std::uint64_t count);
 
+	stream_table streams_;
 	fs_host &host_;
 	const bool for_others_;
 	const std::int64_t mounted_at_;

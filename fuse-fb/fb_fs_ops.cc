@@ -11,6 +11,7 @@
 #include <new>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -29,6 +30,7 @@ static constexpr unsigned background_requests = 1024;
 struct fb_fs::handle {
 	bool own = false;     /* the daemon's own */
 	std::string rendered; /* of a rendered file */
+	std::shared_ptr<open_stream> stream;
 };
 
 struct fb_fs::ops_impl {
@@ -182,6 +184,28 @@ struct fb_fs::ops_impl {
 			close_file(n, handle_of(fi));
 	}
 
+	/* What makes a stream may wait for whoever feeds it. */
+	static void open_stream_file(fb_fs &fs, fuse_req_t req, const std::shared_ptr<node> &n,
+				     const fuse_file_info &fi)
+	{
+		fs.host_.run_job([&fs, req, n, info = fi]() mutable {
+			auto h = std::make_unique<handle>();
+			const std::weak_ptr<open_stream> to = h->stream =
+				std::make_shared<open_stream>();
+
+			h->stream->stream = n->begin([&fs, to] { fs.streams_.wake(to); });
+			if (!h->stream->stream) {
+				fuse_reply_err(req, EIO);
+				return;
+			}
+			info.direct_io = 1;
+			info.nonseekable = 1;
+			info.fh = fh_of(h.get());
+			if (fuse_reply_open(req, &info) == 0)
+				(void)h.release();
+		});
+	}
+
 	static void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info *fi)
 	{
 		fb_fs &fs = self(req);
@@ -200,6 +224,10 @@ struct fb_fs::ops_impl {
 		}
 		if ((fi->flags & O_ACCMODE) != O_RDONLY && !n->set) {
 			fuse_reply_err(req, EACCES);
+			return;
+		}
+		if (n->begin) {
+			open_stream_file(fs, req, n, *fi);
 			return;
 		}
 		fs.host_.run_job([req, n, info = *fi]() mutable {
@@ -268,6 +296,11 @@ struct fb_fs::ops_impl {
 			return;
 		}
 		const auto pos = static_cast<std::size_t>(off);
+		if (n->begin) {
+			self(req).streams_.read(req, handle_of(fi)->stream, size,
+						!(fi->flags & O_NONBLOCK));
+			return;
+		}
 		if (!n->file) {
 			const std::string &text = handle_of(fi)->rendered;
 			const std::size_t at = std::min(pos, text.size());
@@ -321,9 +354,34 @@ struct fb_fs::ops_impl {
 
 		if (n && n->file)
 			close_file(*n, handle_of(fi));
+		else if (handle_of(fi)->stream)
+			end_stream(self(req), std::unique_ptr<handle>(handle_of(fi)));
 		else
 			delete handle_of(fi);
 		fuse_reply_err(req, 0);
+	}
+
+	/* Whoever feeds it lets go of it, which may take waiting. */
+	static void end_stream(fb_fs &fs, std::unique_ptr<handle> h)
+	{
+		std::shared_ptr<open_stream> last = std::move(h->stream);
+
+		fs.streams_.closed(last);
+		fs.host_.run_job([last = std::move(last)]() mutable { last.reset(); });
+	}
+
+	/* A file but a stream is always ready. */
+	static void poll(fuse_req_t req, fuse_ino_t ino, fuse_file_info *fi, fuse_pollhandle *ph)
+	{
+		const std::shared_ptr<node> n = self(req).find(ino);
+
+		if (n && n->begin) {
+			self(req).streams_.poll(req, handle_of(fi)->stream, ph);
+			return;
+		}
+		if (ph)
+			fuse_pollhandle_destroy(ph);
+		fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 	}
 
 	/* Numbers with sizes in them (fb_request.h): the kernel has copied what they say. */
@@ -470,6 +528,7 @@ const fuse_lowlevel_ops &fb_fs::ops()
 		o.write = ops_impl::write;
 		o.release = ops_impl::release;
 		o.ioctl = ops_impl::ioctl;
+		o.poll = ops_impl::poll;
 		o.unlink = ops_impl::unlink;
 		o.mkdir = ops_impl::mkdir;
 		o.mknod = ops_impl::mknod;

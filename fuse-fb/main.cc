@@ -29,6 +29,7 @@
 #include "mount_point.h"
 #include "options.h"
 #include "params.h"
+#include "status.h"
 
 using namespace fuse_fb;
 
@@ -201,6 +202,8 @@ int main(int argc, char **argv)
 			std::fputs(help_params().c_str(), stdout);
 			return 0;
 		}
+		if (options->status)
+			return show_status(options->mount_point);
 		openlog("pvshim-fb", options->foreground ? LOG_PERROR : 0, LOG_DAEMON);
 		if (!options->foreground)
 			report = to_background();

@@ -26,6 +26,8 @@ static const char *const footer =
 	"  screen.png        the newest screen, rendered when opened; NAME.png the one called "
 	"NAME\n"
 	"  stats.json        counters\n"
+	"  damage            what changes, a line of JSON for each update; screen.y4m the film:\n"
+	"                    ffmpeg -i MOUNTPOINT/screen.y4m film.mp4\n"
 	"  mode              the mode of fb0; another one is written to it:  echo 640x480x16 > "
 	"mode\n"
 	"Programs that want /dev/fb0 find it here:  pvshim-run PROGRAM\n"
@@ -174,6 +176,9 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 		   "memory of fb0 at least, for larger modes and virtual screens (what its mode "
 		   "needs)")
 		->type_name("BYTES");
+	app.add_flag(
+		"--status", o.status,
+		"show what the daemon that is mounted there does: rates, clients, every second");
 	app.add_flag("--pattern", o.pattern,
 		     "draw a test picture on fb0, and again when its mode is set by the file or a "
 		     "viewer");

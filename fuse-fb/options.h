@@ -26,6 +26,7 @@ struct daemon_options {
 	std::string params;                     /* of its subsystems: "vmap.policy=lazy ..." */
 	bool help_params = false;               /* nothing else is asked for */
 	std::size_t vram_bytes = 0;             /* of fb0 at least; 0: what its mode needs */
+	bool status = false;                    /* show what a running one does, instead */
 	bool pattern = false;                   /* draw a test picture on fb0 */
 	bool vnc = false;
 	std::string vnc_host = "127.0.0.1";

@@ -9,6 +9,7 @@
 
 #include "message.h"
 #include "screen.h"
+#include "viewers/damage_stream.h"
 #include "viewers/png_file.h"
 #include "viewers/vnc_server.h"
 #include "viewers/xenfb_source.h"
@@ -26,7 +27,24 @@ struct viewer_set::state {
 	std::shared_ptr<screen> shown;
 	std::unique_ptr<xenfb_source> source;
 	std::unique_ptr<vnc_server> vnc;
+	std::vector<damage_stream *> damage; /* open ones; of the housekeeper */
+
+	void listen_to_source(damage_stream &d) const;
 };
+
+/* Everything of the present source, then what changes. */
+void viewer_set::state::listen_to_source(damage_stream &d) const
+{
+	frame f;
+
+	if (!source)
+		return;
+	source->add_listener(&d);
+	if (!source->lock(&f))
+		return;
+	source->unlock();
+	d.resized(f.width, f.height);
+}
 
 /* A device's pixels are as programs assume; 8 bits are numbers in its palette. */
 static pixel_format format_of_device(fb_info *info, unsigned bits_per_pixel)
@@ -77,12 +95,16 @@ static std::unique_ptr<xenfb_source> source_of(screen &s)
 	return source;
 }
 
-viewer_set::viewer_set(pv_machine *machine) : state_(std::make_unique<state>())
+viewer_set::viewer_set(pv_machine *machine) : state_(std::make_shared<state>())
 {
 	state_->machine = machine;
 }
 
-viewer_set::~viewer_set() = default;
+viewer_set::~viewer_set()
+{
+	show(nullptr);
+	state_->vnc.reset();
+}
 
 void viewer_set::listen(const std::string &host, std::uint16_t port, const vnc_service &service)
 {
@@ -117,8 +139,43 @@ void viewer_set::show(const std::shared_ptr<screen> &s)
 
 	if (state_->vnc)
 		state_->vnc->show(next.get());
+	for (damage_stream *d : state_->damage)
+		if (state_->source)
+			state_->source->remove_listener(d);
 	state_->source = std::move(next);
 	state_->shown = s;
+	for (damage_stream *d : state_->damage)
+		state_->listen_to_source(*d);
+}
+
+std::shared_ptr<fs_stream> viewer_set::damage(std::function<void()> wake)
+{
+	const std::shared_ptr<damage_stream> d(new damage_stream(std::move(wake)),
+					       [s = state_](damage_stream *gone) {
+						       std::erase(s->damage, gone);
+						       if (s->source)
+							       s->source->remove_listener(gone);
+						       delete gone;
+					       });
+
+	state_->damage.push_back(d.get());
+	state_->listen_to_source(*d);
+	return d;
+}
+
+std::shared_ptr<fs_stream> viewer_set::film(unsigned rate, const film_stream::scheduler &later,
+					    std::function<void()> wake)
+{
+	snapshot first;
+	auto grab = [s = std::weak_ptr<state>(state_)](snapshot *out) {
+		const std::shared_ptr<state> here = s.lock();
+
+		return here && here->source && take_snapshot(*here->source, out);
+	};
+
+	if (!grab(&first))
+		return nullptr;
+	return std::make_shared<film_stream>(first, rate, grab, later, std::move(wake));
 }
 
 std::string viewer_set::png(screen &s)

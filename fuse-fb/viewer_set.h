@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * viewer_set.h - who looks at the screens: PNG files and VNC
+ * viewer_set.h - who looks at the screens: PNG files, VNC, streams
  *
- * VNC shows one screen at a time: fb0 until an X server's screen appears, then the newest one; when
+ * VNC and the streams show one screen at a time: fb0 until an X server's screen appears, then the newest one; when
  * that goes, the newest that is left. Clients stay connected and see the size change.
  * Called by the housekeeper and, at the start and the end, by the main thread.
  */
@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include "viewers/film_stream.h"
 
 struct pv_machine;
 
@@ -40,12 +42,20 @@ public:
 	 */
 	void show(const std::shared_ptr<screen> &s);
 
+	/*
+	 * Streams of what is shown, see damage_stream.h and film_stream.h. Null: nothing to show.
+	 * They may outlive us.
+	 */
+	std::shared_ptr<fs_stream> damage(std::function<void()> wake);
+	std::shared_ptr<fs_stream> film(unsigned rate, const film_stream::scheduler &later,
+					std::function<void()> wake);
+
 	/* The picture of @s as a PNG file; empty when there is none. */
 	std::string png(screen &s);
 
 private:
 	struct state;
-	std::unique_ptr<state> state_;
+	std::shared_ptr<state> state_;
 };
 
 } // namespace fuse_fb

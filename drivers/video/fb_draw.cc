@@ -202,7 +202,7 @@ int sys_copyarea(struct fb_info *info, const struct fb_copyarea *copy)
 	/* Both are cut alike: the same pixels go to the same places as in the whole. */
 	from.width = to.width = min(from.width, to.width);
 	from.height = to.height = min(from.height, to.height);
-	/* A band is read before it is stored; downwards the lowest first, or it would be read anew. */
+	/* A band is read before it is stored; downwards the lowest first, or it is read anew. */
 	return draw(&c, &to, make_copied, &from, to.y > from.y);
 }
 

@@ -53,7 +53,7 @@ public:
 	public:
 		virtual void changed(std::span<const view_rect> rects) = 0;
 		/* Geometry or format; everything is to be drawn anew. */
-		virtual void resized() = 0;
+		virtual void resized(std::uint32_t width, std::uint32_t height) = 0;
 
 	protected:
 		~listener() = default;

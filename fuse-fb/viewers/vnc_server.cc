@@ -136,7 +136,12 @@ void vnc_server::changed(std::span<const view_rect> rects)
 	wake();
 }
 
-void vnc_server::resized()
+void vnc_server::resized(std::uint32_t, std::uint32_t)
+{
+	all_is_new();
+}
+
+void vnc_server::all_is_new()
 {
 	{
 		std::lock_guard guard(pending_lock_);
@@ -155,7 +160,7 @@ void vnc_server::show(frame_source *source)
 	if (source_)
 		source_->remove_listener(this);
 	source_ = source;
-	resized();
+	all_is_new();
 	if (source_)
 		source_->add_listener(this);
 }

@@ -100,7 +100,8 @@ public:
 
 private:
 	void changed(std::span<const view_rect> rects) override;
-	void resized() override;
+	void resized(std::uint32_t width, std::uint32_t height) override;
+	void all_is_new();
 
 	void listen_on(const std::string &host, std::uint16_t port);
 	void run();

@@ -77,13 +77,13 @@ void xenfb_source::update(xenfb_sink *s, const fb_rect *rects, unsigned int n)
 	}
 }
 
-void xenfb_source::resize(xenfb_sink *s, const xenfb_geometry *)
+void xenfb_source::resize(xenfb_sink *s, const xenfb_geometry *geometry)
 {
 	xenfb_source *self = reinterpret_cast<sink *>(s)->owner;
 	std::lock_guard guard(self->listeners_lock_);
 
 	for (listener *l : self->listeners_)
-		l->resized();
+		l->resized(geometry->width, geometry->height);
 }
 
 } // namespace fuse_fb

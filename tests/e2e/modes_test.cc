@@ -40,28 +40,6 @@ std::string mode_of(const mount_dir &dir)
 	return {text.begin(), text.end()};
 }
 
-std::uint16_t vnc_port(const running_daemon &daemon)
-{
-	const std::string address = daemon.stats()["vnc"]["address"];
-
-	return static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1)));
-}
-
-/* Any that is free just now. */
-std::string free_address()
-{
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	sockaddr_in a{};
-	socklen_t len = sizeof(a);
-
-	a.sin_family = AF_INET;
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	bind(fd, reinterpret_cast<sockaddr *>(&a), len);
-	getsockname(fd, reinterpret_cast<sockaddr *>(&a), &len);
-	close(fd);
-	return "127.0.0.1:" + std::to_string(ntohs(a.sin_port));
-}
-
 } // namespace
 
 TEST(modes, the_file_says_and_sets_the_mode)
@@ -148,7 +126,7 @@ TEST(modes, viewers_follow_and_may_ask_for_a_size)
 	mount_dir dir;
 	running_daemon daemon(dir,
 			      {"--mode", "640x480x32", "--vram", "4M", "--vnc", free_address()});
-	fuse_fb::rfb_client viewer(vnc_port(daemon));
+	fuse_fb::rfb_client viewer(daemon.vnc_port());
 
 	viewer.shake_hands();
 	EXPECT_EQ(viewer.width, 640u);

@@ -10,8 +10,11 @@
 #include <fstream>
 #include <stdexcept>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <png.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace e2e
@@ -60,6 +63,30 @@ bool running_daemon::shown(const std::string &name) const
 	const nlohmann::json s = screen(name);
 
 	return !s.is_null() && s["shown"] == true;
+}
+
+std::uint16_t running_daemon::vnc_port() const
+{
+	const std::string address = stats()["vnc"]["address"];
+
+	return static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1)));
+}
+
+std::string free_address()
+{
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sockaddr_in a{};
+	socklen_t len = sizeof(a);
+
+	a.sin_family = AF_INET;
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	const bool found = fd >= 0 && bind(fd, reinterpret_cast<sockaddr *>(&a), len) == 0 &&
+			   getsockname(fd, reinterpret_cast<sockaddr *>(&a), &len) == 0;
+	if (fd >= 0)
+		close(fd);
+	if (!found)
+		throw std::runtime_error(std::string("no free port: ") + std::strerror(errno));
+	return "127.0.0.1:" + std::to_string(ntohs(a.sin_port));
 }
 
 std::uint64_t running_daemon::context_switches() const

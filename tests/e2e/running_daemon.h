@@ -28,6 +28,8 @@ public:
 	/* The entry of one screen; null when there is none. */
 	nlohmann::json screen(const std::string &name) const;
 	bool shown(const std::string &name) const;
+	/* Started with --vnc. */
+	std::uint16_t vnc_port() const;
 	/* Context switches of all threads since they began. */
 	std::uint64_t context_switches() const;
 	std::size_t open_descriptors() const;
@@ -36,6 +38,9 @@ private:
 	const mount_dir &dir_;
 	child process_;
 };
+
+/* "127.0.0.1:PORT", a port that was free just now. */
+std::string free_address();
 
 /* Red, green, blue of a PNG file; throws when it is none. */
 struct picture_file {

@@ -60,7 +60,7 @@ public:
 		}
 		std::lock_guard guard(listeners_lock_);
 		for (listener *l : listeners_)
-			l->resized();
+			l->resized(width, height);
 	}
 
 	/* Noise in a rectangle, which is then told. */

@@ -37,6 +37,8 @@ namespace
 {
 
 constexpr unsigned batch_sizes[] = {1, 4, 16, 64, 256, 1024};
+/* A manager beside the bare calls, at most. */
+constexpr double manager_cost = 1.15;
 constexpr const char *policies[] = {"eager", "batch:64", "lazy", "lazy+revive"};
 
 /* One measurement's name. */
@@ -117,19 +119,20 @@ public:
 	{
 		tell(what, ratio, "<=", wanted, ratio <= wanted);
 	}
-	/* @host: what the bare calls show; nobody can be asked for more, less some noise. */
+	/* @host: what the bare calls show; nobody can be asked for more. */
 	void at_least_or_host(const std::string &what, double ratio, double wanted, double host)
 	{
-		constexpr double noise = 0.95;
-
-		if (std::isnan(ratio) || host * noise >= wanted) {
+		/* What a manager may cost, as below. */
+		host /= manager_cost;
+		if (std::isnan(ratio) || host >= wanted) {
 			at_least(what, ratio, wanted);
 			return;
 		}
 		std::printf(
-			"    the host's bare calls: %.2f, less than the %g wanted: its figure\n",
-			host, wanted);
-		at_least(what, ratio, host * noise);
+			"    %g is wanted; the host's bare calls, less what a manager may cost, "
+			"show %.2f\n",
+			wanted, host);
+		at_least(what, ratio, host);
 	}
 
 private:
@@ -162,7 +165,7 @@ void tell_targets(targets &t)
 				   t.cost(load, per_op) / t.cost(load, per_64));
 	for (const std::string load : {"merge", "scatter_read", "scatter_write", "xfs_dir"})
 		t.at_most(load + ": batch:64 / its floor",
-			  t.cost(load, "batch:64") / t.cost(load, per_64), 1.15);
+			  t.cost(load, "batch:64") / t.cost(load, per_64), manager_cost);
 	t.at_most("xfs_dir, later traversals: 2 threads / 1 thread, per op",
 		  t.cost("xfs_dir", revive, 2) / t.cost("xfs_dir", revive), 1.3);
 	t.at_most("pair: lazy+revive / eager", t.cost("pair", revive) / t.cost("pair", eager),

@@ -13,6 +13,7 @@
 #include <kshim/mmu.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/vmalloc.h>
 
 namespace vunmap_bench
@@ -119,6 +120,10 @@ public:
 		constexpr std::size_t areas = 1000;
 		machine_scope bound(machine_);
 		std::vector<void *> live;
+
+		/* What was freed before is gone. */
+		vm_unmap_aliases();
+		rcu_barrier();
 		const slab_stats before = pv_machine_slab_stats(machine_);
 
 		for (std::size_t i = 0; i < areas; i++) {

@@ -225,7 +225,7 @@ static const struct kernel_param vmap_params[] = {
 	{"lazy_pages", param_set_ulong, offsetof(struct vmap_params, lazy_pages),
 	 "lazily unmapped pages at most (half of the memory, 256 MiB at most)"},
 	{"lazy_mappings", param_set_ulong, offsetof(struct vmap_params, lazy_mappings),
-	 "their host mappings at most (three quarters of what the host allows)"},
+	 "their host mappings at most (three quarters of what the host allows; lazy: 2048)"},
 	{"lazy_age_ms", param_set_ulong, offsetof(struct vmap_params, lazy_age_ms),
 	 "so long they are kept at most; 0: no limit (15000)"},
 	{"window_pages", param_set_ulong, offsetof(struct vmap_params, window_pages),
@@ -244,12 +244,24 @@ static int read_params(struct vmap_state *vmap)
 		.policy = VMAP_REVIVE,
 		.batch = 64,
 		.lazy_pages = min(totalram_pages() / 2, (256ul << 20) >> PAGE_SHIFT),
-		.lazy_mappings = (unsigned long)kernel_window_room() / 4 * 3,
+		.lazy_mappings = 0,
 		.lazy_age_ms = KSHIM_EXPLORE ? 0 : 15000,
 		.window_pages = KSHIM_EXPLORE ? 2 * totalram_pages() + 64 : 1ul << 24,
 		.debug = false,
 	};
-	return parse_params("vmap", vmap_params, ARRAY_SIZE(vmap_params), &vmap->params);
+	int err = parse_params("vmap", vmap_params, ARRAY_SIZE(vmap_params), &vmap->params);
+
+	/*
+	 * What is not given back is kept for nothing, once there is enough for one flush: the host
+	 * takes mappings away that it has in its caches, or pays for each again.
+	 */
+	if (!vmap->params.lazy_mappings) {
+		const auto most = (unsigned long)kernel_window_room() / 4 * 3;
+
+		vmap->params.lazy_mappings =
+			vmap->params.policy == VMAP_LAZY ? min(most, 2048ul) : most;
+	}
+	return err;
 }
 
 static int init_nodes(struct vmap_state *vmap)

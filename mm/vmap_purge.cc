@@ -317,6 +317,9 @@ static bool claim_aliases(struct vmap_state *vmap, struct page *page, struct lis
 			uncount_listed(vmap, area);
 			vmap_count(&vmap->shootdowns, 1);
 		}
+		/* Mutant: lazy since the first look, it is taken for one of those. */
+		if (KSHIM_MUTANT(vmap_shootdown_looks_twice))
+			use = READ_ONCE(area->use);
 		/* A dead one is claimed: now, or for another of the pages. */
 		if (use & VMAP_USERS)
 			all = false;

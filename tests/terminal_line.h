@@ -8,8 +8,10 @@
 #ifndef TESTS_TERMINAL_LINE_H
 #define TESTS_TERMINAL_LINE_H
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace tests
@@ -37,13 +39,23 @@ public:
 			std::fprintf(stderr, "%s\n", line.c_str());
 			return;
 		}
-		std::fprintf(stderr, "\r%s%*s", line.c_str(),
-			     (int)(shown_ > line.size() ? shown_ - line.size() : 0), "");
-		shown_ = line.size();
+		/* A line that the terminal breaks could not be written over. */
+		const std::size_t size = std::min(line.size(), columns() - 1);
+
+		std::fprintf(stderr, "\r%.*s%*s", (int)size, line.c_str(),
+			     (int)(shown_ > size ? shown_ - size : 0), "");
+		shown_ = size;
 	}
 
 private:
 	static constexpr double LOG_SECONDS = 5;
+
+	static std::size_t columns()
+	{
+		struct winsize size;
+
+		return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col ? 80 : size.ws_col;
+	}
 
 	const bool terminal_;
 	std::size_t shown_ = 0; /* characters that stand on the terminal */

@@ -473,6 +473,13 @@ races::race_subsystem races::vmap_subsystem()
 		 .killer = "vmap_shootdown",
 		 .bound = 1,
 		 .reason = "a shot down page has a lazy alias"},
+		{.name = "vmap_shootdown_looks_twice",
+		 .variant = nullptr,
+		 .origin = "our own, found by this scenario: a live area that becomes lazy between "
+			   "two looks is taken for gone",
+		 .killer = "vmap_shootdown",
+		 .bound = 2,
+		 .reason = "after its shootdown"},
 		{.name = "vmap_published_unmapped",
 		 .variant = nullptr,
 		 .origin = "published before it is complete, as blocks were before 3e3de7947c75",

@@ -2,8 +2,8 @@
 /*
  * viewer_set.h - who looks at the screens: PNG files, VNC, streams
  *
- * VNC and the streams show one screen at a time: fb0 until an X server's screen appears, then the newest one; when
- * that goes, the newest that is left. Clients stay connected and see the size change.
+ * VNC and the streams show one screen: fb0 until an X server's screen appears, then the newest
+ * one; when that goes, the newest that is left. Clients stay connected and see the size change.
  * Called by the housekeeper and, at the start and the end, by the main thread.
  */
 #pragma once

@@ -23,7 +23,8 @@ setup_packages()
 	screen)	# an X server, and clients that draw on it
 		echo fuse3 xvfb x11-apps x11-utils x11-xserver-utils xauth xterm ;;
 	fbdev)	# programs that draw to /dev/fb0
-		echo fuse3 fbset ffmpeg ;;
+		echo fuse3 fbset ffmpeg xserver-xorg-core xserver-xorg-video-fbdev \
+			x11-apps x11-utils x11-xserver-utils ;;
 	bench)	# what draws in bench/run
 		echo gnuplot-nox ;;
 	all)

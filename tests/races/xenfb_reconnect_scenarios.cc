@@ -306,7 +306,7 @@ std::vector<race_scenario> races::xenfb_reconnect_scenarios()
 				      check_began_again, peer_front_teardown),
 		 .checks = "a front end that begins again at any step of a connect is connected to",
 		 .seed = nullptr,
-		 .bound = 2},
+		 .bound = 1},
 		{.scenario = scenario("xenfb_closes", closes_setup,
 				      {{"back end", in_machine<connect_back_end>},
 				       {"front end", in_machine<close_channel>}},

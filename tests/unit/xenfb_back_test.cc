@@ -158,10 +158,16 @@ TEST(xenfb_back, hostile_pages_are_refused_with_one_line)
 		{"frame no frame", [](raw_front &f) { f.directory(0)[0] = 64ul << 20 >> 12; }},
 		{"frame of nobody",
 		 [](raw_front &f) {
-			 struct page *p = alloc_page(GFP_KERNEL);
+			 struct page *pages[64];
+			 unsigned long *number = &f.directory(0)[0];
 
-			 f.directory(0)[0] = xen_frame_number(p);
-			 __free_page(p);
+			 /* The one that is given out last: binding the channel takes frames. */
+			 for (struct page *&p : pages)
+				 p = alloc_page(GFP_KERNEL);
+			 for (struct page *p : pages)
+				 *number = std::max<unsigned long>(*number, xen_frame_number(p));
+			 for (struct page *p : pages)
+				 __free_page(p);
 		 }},
 	};
 

@@ -276,39 +276,30 @@ static void release_pte(const struct vm_area_struct *vma, pteval_t old)
 
 void zap_vma(struct vm_area_struct *vma, bool pinned)
 {
-	struct mm_tables *tables = vma->vm_mm->tables;
-	const unsigned long l1_bytes = 1ul << PT_LEVEL_SHIFT(2);
+	unsigned long va = vma->vm_start;
 
-	for (unsigned long va = vma->vm_start; va < vma->vm_end;) {
-		u64 *ptep = pt_lookup(tables, va);
+	while (u64 *ptep = pt_next(vma->vm_mm->tables, &va, vma->vm_end)) {
+		pteval_t old;
 
-		if (!ptep) {
-			va = (va | (l1_bytes - 1)) + 1;
-			continue;
-		}
-		if (pte_peek(ptep)) {
-			pteval_t old;
-
-			scoped_guard (spinlock, pte_lockptr(ptep))
-				old = pinned ? ptep_xchg(ptep, 0) : native_pte_xchg(ptep, 0);
-			release_pte(vma, old);
-		}
+		scoped_guard (spinlock, pte_lockptr(ptep))
+			old = pinned ? ptep_xchg(ptep, 0) : native_pte_xchg(ptep, 0);
+		release_pte(vma, old);
 		va += PAGE_SIZE;
 	}
 }
 
 void zap_file_range(struct vm_area_struct *vma, unsigned long va, unsigned long nr)
 {
-	for (unsigned long end = va + (nr << PAGE_SHIFT); va < end; va += PAGE_SIZE) {
-		u64 *ptep = pt_lookup(vma->vm_mm->tables, va);
+	const unsigned long end = va + (nr << PAGE_SHIFT);
+
+	while (u64 *ptep = pt_next(vma->vm_mm->tables, &va, end)) {
 		pteval_t old;
 
-		if (!ptep || !pte_peek(ptep))
-			continue;
 		scoped_guard (spinlock, pte_lockptr(ptep)) {
 			old = ptep_xchg(ptep, 0);
 			tlb_flush(vma, va, 1);
 		}
 		release_pte(vma, old);
+		va += PAGE_SIZE;
 	}
 }

@@ -43,39 +43,27 @@ static void copy_pte(u64 *from, u64 *to, bool *protected_any)
 	native_pte_set(to, pte & ~(_PAGE_RW | _PAGE_DIRTY | _PAGE_ACCESSED));
 }
 
-static int copy_range(struct vm_area_struct *vma, const struct vm_area_struct *old)
+static int copy_range(struct vm_area_struct *vma, struct vm_area_struct *old)
 {
-	const unsigned long l1_bytes = 1ul << PT_LEVEL_SHIFT(2);
+	unsigned long va = old->vm_start;
 	bool protected_any = false;
-	int err = 0;
 
-	for (unsigned long va = old->vm_start; va < old->vm_end;) {
-		u64 *from = pt_lookup(old->vm_mm->tables, va), *to;
+	while (u64 *from = pt_next(old->vm_mm->tables, &va, old->vm_end)) {
+		u64 *to = pt_alloc(vma->vm_mm->tables, va);
 
-		if (!from) {
-			va = (va | (l1_bytes - 1)) + 1;
-			continue;
-		}
-		if (pte_peek(from)) {
-			to = pt_alloc(vma->vm_mm->tables, va);
-			if (!to) {
-				err = -ENOMEM;
-				break;
-			}
-			guard(spinlock)(pte_lockptr(from));
-			guard(spinlock)(pte_lockptr(to));
-			copy_pte(from, to, &protected_any);
-		}
+		if (!to)
+			break;
+		guard(spinlock)(pte_lockptr(from));
+		guard(spinlock)(pte_lockptr(to));
+		copy_pte(from, to, &protected_any);
 		va += PAGE_SIZE;
 	}
 	if (protected_any)
-		tlb_flush(const_cast<struct vm_area_struct *>(old), old->vm_start,
-			  (old->vm_end - old->vm_start) >> PAGE_SHIFT);
-	return err;
+		tlb_flush(old, old->vm_start, (old->vm_end - old->vm_start) >> PAGE_SHIFT);
+	return va < old->vm_end ? -ENOMEM : 0;
 }
 
-static int dup_vma(struct mm_struct *mm, const struct vm_area_struct *old)
-	__must_hold(&mm->mmap_lock)
+static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old) __must_hold(&mm->mmap_lock)
 {
 	struct vm_area_struct *vma = vma_alloc(mm, old->vm_end - old->vm_start);
 

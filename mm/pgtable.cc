@@ -80,6 +80,24 @@ u64 *pt_lookup(const struct mm_tables *tables, unsigned long va)
 	return &table[pt_index(va, 1)];
 }
 
+u64 *pt_next(const struct mm_tables *tables, unsigned long *va, unsigned long end)
+{
+	const unsigned long l1_bytes = 1ul << PT_LEVEL_SHIFT(2);
+
+	while (*va < end) {
+		unsigned long next = (*va | (l1_bytes - 1)) + 1;
+
+		if (u64 *ptep = pt_lookup(tables, *va)) {
+			for (; *va < next && *va < end; *va += PAGE_SIZE, ptep++) {
+				if (pte_peek(ptep))
+					return ptep;
+			}
+		}
+		*va = next;
+	}
+	return nullptr;
+}
+
 /* @entry, of a table of @pt's level + 1, gets @pt unless it has one by now. 0 or -errno. */
 static int install_table(struct mm_tables *tables, u64 *entry, struct pt_page *pt)
 {

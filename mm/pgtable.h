@@ -73,7 +73,8 @@ struct pgtable_state {
 	unsigned long nr_slots;
 	unsigned long next_slot;
 
-	const struct pin_policy *policy; /* constant */
+	const struct pin_policy *policy; /* constant, as the next one */
+	unsigned long pin_batch;         /* entries of a multicall, at most MC_BATCH */
 
 	spinlock_t cr3_lock;
 	/* Protected by cr3_lock: what each virtual processor is to run, and is known to run. */
@@ -94,6 +95,8 @@ static inline void pgtable_count(u64 *counter, u64 n = 1)
 
 /* pgtable.cc: the entry of @va at @level; null: a table above it is missing. No locks. */
 u64 *pt_lookup(const struct mm_tables *tables, unsigned long va);
+/* The first PTE from *@va on, before @end, that says anything; *@va becomes its. Null: none. */
+u64 *pt_next(const struct mm_tables *tables, unsigned long *va, unsigned long end);
 /* The PTE of @va, making what is missing. Null: no memory. */
 u64 *pt_alloc(struct mm_tables *tables, unsigned long va);
 static inline struct pt_page *pt_page_of(const void *entry)

@@ -3,12 +3,12 @@
  * multicall.cc - hypercalls, gathered (multicall.h)
  */
 #include "multicall.h"
-
-#include <linux/printk.h>
+#include "pin.h"
 
 void mc_init(struct mc_batch *batch, unsigned int vcpu)
 {
 	batch->vcpu = vcpu;
+	batch->room = (unsigned int)current_pgtable()->pin_batch;
 	batch->nr = batch->nr_ops = batch->nr_callbacks = 0;
 	batch->err = 0;
 	batch->flushes = 0;
@@ -18,7 +18,7 @@ static struct multicall_entry *add_call(struct mc_batch *batch, unsigned long op
 {
 	struct multicall_entry *call;
 
-	if (batch->nr == MC_BATCH)
+	if (batch->nr == batch->room)
 		(void)mc_flush(batch);
 	call = &batch->calls[batch->nr++];
 	*call = {};

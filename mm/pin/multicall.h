@@ -23,6 +23,7 @@ struct mc_callback {
 
 struct mc_batch {
 	unsigned int vcpu;
+	unsigned int room; /* parameter pin.batch */
 	unsigned int nr, nr_ops, nr_callbacks;
 	int err;
 	unsigned int flushes; /* hypercalls so far */

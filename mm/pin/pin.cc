@@ -38,7 +38,7 @@ const struct pin_policy pin_native = {
 };
 
 static const struct pin_policy *const policies[] = {
-	&pin_atomic, &pin_pte_lock, &pin_hypercall, &pin_late_visible, &pin_historical,
+	&pin_hypercall, &pin_atomic, &pin_pte_lock, &pin_late_visible, &pin_historical,
 };
 
 static int set_policy(const char *value, void *field)
@@ -71,15 +71,22 @@ int pin_init(struct pgtable_state *state)
 {
 	static const struct kernel_param params[] = {
 		{"policy", set_policy, offsetof(struct pgtable_state, policy),
-		 "atomic, pte-lock, hypercall, late-visible, historical"},
+		 "hypercall, atomic, pte-lock, late-visible, historical"},
+		{"batch", param_set_ulong, offsetof(struct pgtable_state, pin_batch),
+		 "so much is told the hypervisor at once, 1 to 32; atomic tells it one thing"},
 	};
 	int err;
 
 	spin_lock_init(&state->cr3_lock);
 	state->policy = KSHIM_MUTANT(pin_historical) ? &pin_historical : policies[0];
-	err = parse_params("pin", params, 1, state);
+	state->pin_batch = MC_BATCH;
+	err = parse_params("pin", params, ARRAY_SIZE(params), state);
 	if (err)
 		return err;
+	if (state->pin_batch < 1 || state->pin_batch > MC_BATCH) {
+		pr_err("pin.batch=%lu: must be 1 to %u\n", state->pin_batch, MC_BATCH);
+		return -ERANGE;
+	}
 	if (!current_machine()->xen_mmu) {
 		state->policy = &pin_native;
 		return 0;

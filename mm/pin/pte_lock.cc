@@ -75,6 +75,8 @@ static int do_batch(struct locked_batch *batch, bool pin) __no_thread_safety_ana
 /* The first @limit L1 tables. Return: how many were done; *@err says why not all. */
 static u32 do_l1(struct mm_tables *tables, bool pin, u32 limit, int *err)
 {
+	const unsigned long room = current_pgtable()->pin_batch;
+	const unsigned int locks = room > 1 ? (unsigned int)room - 1 : 1;
 	struct locked_batch batch;
 	struct pt_page *pt;
 	u32 done = 0;
@@ -85,7 +87,7 @@ static u32 do_l1(struct mm_tables *tables, bool pin, u32 limit, int *err)
 		if (done + batch.nr == limit)
 			break;
 		batch.pts[batch.nr++] = pt;
-		if (batch.nr < LOCKS_MAX)
+		if (batch.nr < locks)
 			continue;
 		*err = do_batch(&batch, pin);
 		if (*err)

@@ -128,7 +128,7 @@ void type_teardown(void *p)
 struct pin_world {
 	struct pv_machine *machine;
 	struct mm_struct *parent, *child;
-	unsigned long va, view; /* of the page; where the parent's program has it */
+	unsigned long va, view, child_view; /* of the page; where programs have it */
 	struct page *page;
 };
 
@@ -202,6 +202,17 @@ void clear_young(pin_world *w)
 	unlock_page(w->page);
 }
 
+/* Accessed bits are cleared first, and then it goes, unless it was used in between. */
+void evict(pin_world *)
+{
+	(void)reclaim_pages(1);
+}
+
+void store_in_child(pin_world *w)
+{
+	kshim_user_store32(w->child_view, 3);
+}
+
 void store(pin_world *w)
 {
 	kshim_user_store32(w->view, 2);
@@ -246,6 +257,14 @@ void check_unchanged(pin_world *w)
 	check_values(w, 1, 1);
 }
 
+void check_copied(pin_world *w)
+{
+	explore_expect(xen_mmu_check(), "the counts of types are wrong");
+	(void)reclaim_pages(4);
+	expect_value(w->parent, w->va, "the parent's", 2, 2);
+	expect_value(w->child, w->va, "the child's", 3, 3);
+}
+
 void check_cr3(pin_world *w)
 {
 	leave_mm(1);
@@ -267,7 +286,7 @@ void pin_teardown(void *p)
 }
 
 constexpr char PTE_LOCK[] = "pin.policy=pte-lock";
-constexpr char HYPERCALL[] = "pin.policy=hypercall";
+constexpr char ATOMIC[] = "pin.policy=atomic";
 constexpr char LATE_VISIBLE[] = "pin.policy=late-visible";
 
 template <const char *params>
@@ -284,7 +303,8 @@ void *before_exit()
 
 	do_fork(w);
 	/* It has an accessed bit to be cleared. */
-	(void)kshim_user_load32(mm_view(w->child, w->va));
+	w->child_view = mm_view(w->child, w->va);
+	(void)kshim_user_load32(w->child_view);
 	return w;
 }
 
@@ -299,7 +319,8 @@ void *before_default_exit()
 	machine_scope bound(w->machine);
 
 	do_fork(w);
-	(void)kshim_user_load32(mm_view(w->child, w->va));
+	w->child_view = mm_view(w->child, w->va);
+	(void)kshim_user_load32(w->child_view);
 	return w;
 }
 
@@ -360,24 +381,54 @@ races::race_subsystem races::pin_subsystem()
 		 .seed = nullptr,
 		 .bound = 2},
 		fork_scenario("pin", before_default_fork,
-			      "fork pins beside reclaim and a store, as shipped: no oops, no dirty "
-			      "bit lost"),
+			      "fork pins beside reclaim and a store, as shipped (hypercall): no "
+			      "oops, no dirty bit lost"),
 		exit_scenario("pin_exit", before_default_exit,
-			      "exit unpins beside reclaim, as shipped"),
+			      "exit unpins beside reclaim, as shipped (hypercall)"),
 		fork_scenario("pin_pte_lock", before_fork<PTE_LOCK>,
 			      "the same fork with each table's PTE lock held"),
 		exit_scenario("pin_pte_lock_exit", before_exit<PTE_LOCK>,
 			      "the same exit with each table's PTE lock held"),
-		fork_scenario("pin_hypercall", before_fork<HYPERCALL>,
-			      "the same fork where PTEs change by hypercalls"),
-		exit_scenario("pin_hypercall_exit", before_exit<HYPERCALL>,
-			      "the same exit where PTEs change by hypercalls"),
+		fork_scenario("pin_atomic", before_fork<ATOMIC>,
+			      "the same fork with one hypercall that protects and pins"),
+		exit_scenario("pin_atomic_exit", before_exit<ATOMIC>,
+			      "the same exit with one hypercall that unpins and unprotects"),
 		fork_scenario("pin_late_visible", before_fork<LATE_VISIBLE>,
 			      "the same fork of an mm that nobody sees yet"),
 		exit_scenario("pin_late_visible_exit", before_exit<LATE_VISIBLE>,
 			      "the same exit of an mm that nobody sees any more"),
-		{.scenario = {.name = "pin_dirty_hypercall",
-			      .setup = before_fork<HYPERCALL>,
+		{.scenario = {.name = "pin_evict",
+			      .setup = before_default_fork,
+			      .tasks = {{"forker", in_world<do_fork>},
+					{"reclaim", in_world<evict>},
+					{"program", in_world<store>}},
+			      .check = in_world<check_stored>,
+			      .teardown = pin_teardown},
+		 .checks = "the page is evicted and comes back while it is copied and stored to",
+		 .seed = SEED,
+		 .bound = 1},
+		{.scenario = {.name = "pin_evict_atomic",
+			      .setup = before_fork<ATOMIC>,
+			      .tasks = {{"forker", in_world<do_fork>},
+					{"reclaim", in_world<evict>},
+					{"program", in_world<store>}},
+			      .check = in_world<check_stored>,
+			      .teardown = pin_teardown},
+		 .checks = "the same where the PTEs' stores are emulated",
+		 .seed = SEED,
+		 .bound = 1},
+		{.scenario = {.name = "pin_copy",
+			      .setup = before_default_exit,
+			      .tasks = {{"program", in_world<store>},
+					{"child", in_world<store_in_child>},
+					{"reclaim", in_world<evict>}},
+			      .check = in_world<check_copied>,
+			      .teardown = pin_teardown},
+		 .checks = "parent and child store to the page they share while it is evicted",
+		 .seed = nullptr,
+		 .bound = 1},
+		{.scenario = {.name = "pin_dirty",
+			      .setup = before_default_fork,
 			      .tasks = {{"reclaim", in_world<clear_young>},
 					{"program", in_world<store>}},
 			      .check = in_world<check_stored>,
@@ -414,7 +465,7 @@ races::race_subsystem races::pin_subsystem()
 		 .variant = nullptr,
 		 .origin = "asm-generic's test_and_clear_young, which the seed proposes first: "
 			   "read, then write back without the bit",
-		 .killer = "pin_dirty_hypercall",
+		 .killer = "pin_dirty",
 		 .bound = 1,
 		 .reason = "a dirty bit was lost"},
 		{.name = "pin_unpin_before_rmap",

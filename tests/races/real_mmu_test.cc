@@ -127,6 +127,31 @@ TEST_P(real_mmu, every_mutant_of_the_catalogue_dies_in_the_same_schedule)
 	}
 }
 
+/* The seed's bug with real threads: what is refused is an instruction, by a page's protection. */
+TEST_P(real_mmu, historical_pin_ends_in_a_real_write_fault_on_a_read_only_page)
+{
+	race_subsystem pin = pin_subsystem();
+
+	for (const char *name : {"pin", "pin_exit"}) {
+		const explore_scenario &s = scenario_of(pin, name);
+		explore_result soft = explore_run(s, {.bound = 1, .mutants = {"pin_historical"}});
+
+		ASSERT_EQ(soft.verdict, explore_verdict::violated) << soft.summary;
+		for (int i = 0; i < REPLAYS; i++) {
+			explore_result real = replay(s, soft.token, GetParam());
+
+			ASSERT_EQ(real.verdict, explore_verdict::violated) << real.summary;
+			ASSERT_NE(real.reason.find("read-only and not pinned"), std::string::npos)
+				<< real.reason;
+			size_t fault = real.trace.rfind("signal: a store at ");
+
+			ASSERT_NE(fault, std::string::npos) << real.trace;
+			ASSERT_LT(fault, real.trace.find("VIOLATION"));
+		}
+		std::printf("%s: %s\n", soft.token.c_str(), soft.reason.c_str());
+	}
+}
+
 /* One preemption anywhere: each schedule does on the real MMU what it does on the soft one. */
 TEST_P(real_mmu, every_schedule_with_one_preemption_is_as_on_the_soft_mmu)
 {

@@ -130,7 +130,7 @@ int get_frame_type(struct xen_mmu *xen, unsigned long pfn, enum xen_frame_type t
 	got = get_same_type(frame, type, &info);
 	if (got)
 		return got > 0 ? 0 : got;
-	guard(spinlock)(&frame->lock);
+	guard(spinlock)(&frame_info(xen, pfn)->lock);
 	return get_table_type_locked(xen, pfn, type);
 }
 
@@ -191,7 +191,7 @@ void put_frame_type(struct xen_mmu *xen, unsigned long pfn)
 		if (try_cmpxchg(&frame->info, &info, info - FRAME_COUNT_ONE))
 			return;
 	}
-	guard(spinlock)(&frame->lock);
+	guard(spinlock)(&frame_info(xen, pfn)->lock);
 	put_table_type_locked(xen, pfn);
 }
 

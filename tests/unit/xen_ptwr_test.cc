@@ -10,7 +10,7 @@
  */
 #include "xen_mmu_fixture.h"
 
-#include <xen/xen_mmu_internal.h>
+#include "../../kernel-shim/xen/xen_mmu_internal.h"
 
 #include <cstring>
 #include <ctime>

@@ -21,15 +21,6 @@ int direct_map_mprotect(struct mmu *mmu, unsigned long pfn, unsigned long nr, en
 				 prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 
-static unsigned long run_length(struct page *const *pages, unsigned long nr)
-{
-	unsigned long n = 1;
-
-	while (n < nr && pages[n] == pages[0] + n)
-		n++;
-	return n;
-}
-
 int direct_map_protect(struct page *const *pages, unsigned long nr, enum mmu_prot prot)
 {
 	struct mmu *mmu = current_mmu();
@@ -40,7 +31,7 @@ int direct_map_protect(struct page *const *pages, unsigned long nr, enum mmu_pro
 	if (prot == MMU_RO && !mmu_try_charge(mmu, 2 * (s64)nr))
 		return -ENOMEM;
 	while (done < nr) {
-		unsigned long n = run_length(pages + done, nr - done);
+		unsigned long n = mmu_run_length(pages + done, nr - done);
 
 		err = direct_map_host_protect(mmu, page_to_pfn(pages[done]), n, prot);
 		if (err)

@@ -25,8 +25,7 @@ struct kernel_map {
 	s64 charged;
 };
 
-/* How many of @pages, from the first, are contiguous frames. */
-static unsigned long run_length(struct page *const *pages, unsigned long nr)
+unsigned long mmu_run_length(struct page *const *pages, unsigned long nr)
 {
 	unsigned long n = 1;
 
@@ -38,10 +37,10 @@ static unsigned long run_length(struct page *const *pages, unsigned long nr)
 int mmu_map_runs(struct mmu *mmu, unsigned long addr, struct page *const *pages, unsigned long nr,
 		 int prot, int fixed)
 {
-	const bool one_run = run_length(pages, nr) == nr;
+	const bool one_run = mmu_run_length(pages, nr) == nr;
 
 	for (unsigned long done = 0; done < nr;) {
-		unsigned long n = run_length(pages + done, nr - done);
+		unsigned long n = mmu_run_length(pages + done, nr - done);
 		const struct mmu_mapping run = {
 			.addr = addr + (done << PAGE_SHIFT),
 			.bytes = n << PAGE_SHIFT,
@@ -87,7 +86,7 @@ s64 mmu_count_runs(struct page *const *pages, unsigned long nr)
 	s64 runs = 0;
 
 	for (unsigned long done = 0; done < nr; runs++)
-		done += run_length(pages + done, nr - done);
+		done += mmu_run_length(pages + done, nr - done);
 	return runs;
 }
 

@@ -94,6 +94,8 @@ void mmu_direct_map_reset(struct mmu *mmu);
 void mmu_kernel_maps_exit(struct mmu *mmu);
 /* Frames of the current machine, all of them? Host mappings for the runs of contiguous ones. */
 bool mmu_pages_are_ours(const struct mmu *mmu, struct page *const *pages, unsigned long nr);
+/* How many of @pages, from the first, are contiguous frames. */
+unsigned long mmu_run_length(struct page *const *pages, unsigned long nr);
 s64 mmu_count_runs(struct page *const *pages, unsigned long nr);
 /*
  * Maps the runs over addresses that are the caller's; @fixed: MAP_FIXED or MAP_FIXED_NOREPLACE. On

@@ -522,6 +522,7 @@ std::string daemon::render_stats()
 	source.vnc_clients = viewers_->clients();
 	source.viewed = shown();
 	source.screens = screens();
+	in_machine([&] { xen_irq_stats(&source.events); });
 	return stats_json(source);
 }
 

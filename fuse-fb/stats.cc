@@ -109,6 +109,10 @@ std::string stats_json(const stats_source &source)
 		    {"uptime_s", uptime.count()},
 		    {"vnc", nullptr},
 		    {"viewed", nullptr},
+		    {"event_channels",
+		     {{"sent", source.events.sent},
+		      {"delivered", source.events.delivered},
+		      {"coalesced", source.events.coalesced}}},
 		    {"screens", json::array()}};
 
 	if (!source.vnc_address.empty())

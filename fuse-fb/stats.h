@@ -4,6 +4,8 @@
  *
  * {"pid", "mount_point", "uptime_s", "vnc": null | {"address", "clients"},
  *  "viewed": the screen in screen.png and over VNC, null: none,
+ *  "event_channels": {"sent", "delivered", "coalesced"}: between front and back ends, both ways;
+ *    coalesced: found the channel pending, one delivery stands for both,
  *  "screens": [{"name", "shown": has it a display (else it is only a file yet),
  *    "width", "height", "bits_per_pixel", "line_length", "offset", "size": of the file,
  *    "users": opens by programs,
@@ -22,6 +24,8 @@
 #include <string>
 #include <vector>
 
+#include <xen/events.h>
+
 namespace fuse_fb
 {
 
@@ -33,6 +37,7 @@ struct stats_source {
 	std::string vnc_address; /* empty: nobody listens */
 	unsigned vnc_clients = 0;
 	std::shared_ptr<screen> viewed;
+	struct xen_irq_stats events = {};
 	std::vector<std::shared_ptr<screen>> screens;
 };
 

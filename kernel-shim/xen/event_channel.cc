@@ -355,7 +355,7 @@ static int domain_init(struct evtchn_domain *d, struct xen_domain *domain, unsig
 
 int xen_evtchn_init(struct hypervisor *xen)
 {
-	struct evtchn_params params = {.policy = &fifo_two_queue_locks, .vcpus = 1};
+	struct evtchn_params params = {.policy = &fifo_lock_free, .vcpus = 1};
 	auto *evtchns = kzalloc_obj(struct evtchn_state_of_xen, GFP_KERNEL);
 	int err;
 

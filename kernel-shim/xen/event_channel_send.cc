@@ -51,11 +51,11 @@ void evtchn_set_pending(struct evtchn *e)
 	evtchn_fifo_raise(fifo, e, word, false);
 }
 
-/* The short way. */
+/* The short way, of a policy that has it. */
 static bool is_on_its_way(struct evtchn *e)
 {
 	struct evtchn_fifo *fifo = rcu_dereference(e->domain->fifo);
-	event_word_t *word = fifo ? fifo_word(fifo, e->port) : nullptr;
+	event_word_t *word = fifo && fifo->policy->looks_first ? fifo_word(fifo, e->port) : nullptr;
 	event_word_t seen = word ? READ_ONCE(*word) : 0;
 
 	return (seen & FIFO_PENDING) && (seen & (FIFO_LINKED | FIFO_MASKED));

@@ -95,6 +95,7 @@ struct fifo_raise {
 struct evtchn_fifo_policy {
 	const char *name;
 	void (*raise)(struct fifo_raise *r);
+	bool looks_first; /* a send that has nothing to do takes no lock: event_channel_send.cc */
 };
 
 extern const struct evtchn_fifo_policy fifo_event_lock, fifo_old_queue_recheck,

@@ -44,4 +44,4 @@ static void event_lock_raise(struct fifo_raise *r)
 		link_event(r, q, where);
 }
 
-const struct evtchn_fifo_policy fifo_event_lock = {"event-lock", event_lock_raise};
+const struct evtchn_fifo_policy fifo_event_lock = {"event-lock", event_lock_raise, false};

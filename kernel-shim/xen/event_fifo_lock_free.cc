@@ -144,4 +144,4 @@ static void lock_free_raise(struct fifo_raise *r)
 	link_until_released(r);
 }
 
-const struct evtchn_fifo_policy fifo_lock_free = {"lock-free", lock_free_raise};
+const struct evtchn_fifo_policy fifo_lock_free = {"lock-free", lock_free_raise, true};

@@ -102,4 +102,5 @@ static void old_queue_raise(struct fifo_raise *r) __no_thread_safety_analysis
 	spin_unlock(&q->lock);
 }
 
-const struct evtchn_fifo_policy fifo_old_queue_recheck = {"old-queue-recheck", old_queue_raise};
+const struct evtchn_fifo_policy fifo_old_queue_recheck = {"old-queue-recheck", old_queue_raise,
+							  false};

@@ -83,4 +83,4 @@ static void two_queues_raise(struct fifo_raise *r) __no_thread_safety_analysis
 	spin_unlock(&t.q->lock);
 }
 
-const struct evtchn_fifo_policy fifo_two_queue_locks = {"two-queue-locks", two_queues_raise};
+const struct evtchn_fifo_policy fifo_two_queue_locks = {"two-queue-locks", two_queues_raise, false};

@@ -6,6 +6,7 @@ std::vector<stress::scenario> stress::catalogue()
 	return {
 		defio_scenario(),
 		pin_scenario(),
+		evtchn_scenario(),
 		vmap_scenario(),
 	};
 }

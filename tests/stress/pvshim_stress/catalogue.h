@@ -12,6 +12,7 @@ namespace stress
 
 scenario defio_scenario();
 scenario pin_scenario();
+scenario evtchn_scenario();
 scenario vmap_scenario();
 
 /* All of them, in the order in which they run. */

@@ -36,7 +36,7 @@ struct xen_domain;
  * @arg: its struct evtchn_*
  *
  * send and unmask: any context. The others may sleep. Return: 0 or a negative errno, which
- * kernel-shim/xen/README.md lists for each operation; -ENOSYS: no such operation.
+ * kernel-shim/xen/EVENTS.md lists for each operation; -ENOSYS: no such operation.
  */
 [[nodiscard]] int HYPERVISOR_event_channel_op(struct xen_domain *self, int cmd, void *arg);
 

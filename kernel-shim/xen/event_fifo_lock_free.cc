@@ -118,16 +118,25 @@ static void link_event(struct fifo_raise *r)
 		smp_store_release(&evtchn_lookup(e->domain, tail)->held, 0);
 }
 
-/* Tells the vcpu at once when there is more to do: READY must not wait for the next event. */
-static void link_until_released(struct fifo_raise *r)
+static void link_and_tell(struct fifo_raise *r)
 {
 	link_event(r);
+	/*
+	 * Before the claim is given back: who finds the event LINKED then tells pollers that it is
+	 * there. Mutant: afterwards; this is what the lab found in the first form of this policy.
+	 */
+	if (!r->headed || KSHIM_MUTANT(evtchn_tells_after_release))
+		return;
+	fifo_tell_vcpu(r);
+	r->headed = nullptr;
+}
+
+static void link_until_released(struct fifo_raise *r)
+{
+	link_and_tell(r);
 	while (!claim_release(r->e)) {
-		if (r->headed)
-			fifo_tell_vcpu(r);
-		r->headed = nullptr;
 		r->tell_pollers = true;
-		link_event(r);
+		link_and_tell(r);
 	}
 }
 

@@ -483,6 +483,13 @@ std::vector<race_mutant> races::evtchn_edge_mutants()
 		 .killer = "evtchn_poll_recheck",
 		 .bound = 2,
 		 .reason = "woken for an event that is on no queue"},
+		{.name = "evtchn_tells_after_release",
+		 .variant = nullptr,
+		 .origin = "lock-free, its first form: who finds it LINKED wakes pollers before "
+			   "READY",
+		 .killer = "evtchn_poll",
+		 .bound = 2,
+		 .reason = "woken for an event that is on no queue"},
 		{.name = "evtchn_unmasks_twice",
 		 .variant = nullptr,
 		 .origin = "Linux f01337197419 (XSA-332): unmasked by guest and hypervisor both",

@@ -7,6 +7,8 @@
  *      stream    one thread sends as fast as it can, another one, awake, takes what there is
  *      pending   send of an event that is pending already
  *      wake      there and back between two threads that sleep in between
+ *      two       two threads send, each through a channel of its own to one vcpu, as fast as they
+ *                can; a third one, the vcpu, takes what there is
  *      link      two threads send events of their own, none of them pending, to one vcpu: each is
  *                linked onto the same queue; the queue is emptied between the rounds
  *      idle      send and take one event, while so many channels are bound and idle
@@ -406,6 +408,38 @@ double wake_futex(unsigned ms)
 		ms, plain, [&](int who) { w[!who].send(); }, [&](int who) { w[who].take(); });
 }
 
+/* ns of a producer's processor a send. */
+double two_producers(unsigned ms, guest &g, const std::vector<guest::channel> &channels)
+{
+	std::atomic<unsigned> busy = 2;
+	double took[2];
+	u64 n[2] = {0, 0};
+	auto producer = [&](unsigned who) {
+		const double begin = cpu_ns(), end = now_ns() + ms * 1e6;
+
+		do {
+			for (int i = 0; i < 64; i++)
+				g.send(XEN_DOM_BACK, channels[who * 32]);
+			n[who] += 64;
+		} while (now_ns() < end);
+		took[who] = cpu_ns() - begin;
+		busy--;
+	};
+	std::thread vcpu = g.thread([&] {
+		while (busy) {
+			if (!g.drain(XEN_DOM_FRONT))
+				std::this_thread::yield();
+		}
+	});
+	std::thread other = g.thread([&] { producer(1); });
+
+	producer(0);
+	other.join();
+	vcpu.join();
+	g.drain(XEN_DOM_FRONT);
+	return (took[0] + took[1]) / (double)(n[0] + n[1]);
+}
+
 /* Both threads' events a second; each event is linked. */
 double link(unsigned ms, guest &g, const std::vector<guest::channel> &channels)
 {
@@ -553,6 +587,7 @@ struct bench {
 
 			f.add("stream " + name, stream_evtchn(ms, g, channels[policy][0]));
 			f.add("pending " + name, pending(ms / 4, g, channels[policy][0]));
+			f.add("two " + name, two_producers(ms, g, channels[policy]));
 			f.add("link " + name, link(ms, g, channels[policy]));
 			f.add("wake " + name, wake_evtchn(ms, g, channels[policy][0]));
 			f.add("take " + name, send_and_take(ms / 4, g, channels[policy][0]));
@@ -577,23 +612,23 @@ int print(bench &b)
 	const figures &f = b.f;
 	std::string best = POLICIES[0];
 
-	std::printf("\n%-20s %12s %10s %12s %12s %12s\n", "", "stream", "pending", "link, 2",
+	std::printf("\n%-20s %12s %14s %12s %12s %12s\n", "", "stream", "pending, two", "link, 2",
 		    "wake", "send, take");
-	std::printf("%-20s %12s %10s %12s %12s %12s\n", "", "M events/s", "ns", "M events/s",
+	std::printf("%-20s %12s %14s %12s %12s %12s\n", "", "M events/s", "ns, 2: ns", "M events/s",
 		    "us, to+fro", "ns");
 	for (const char *name : {"eventfd", "pipe", "futex"})
 		std::printf("%-20s %12.2f\n", name, f[name] / 1e6);
-	std::printf("%-20s %12s %10s %12s %12.2f\n", "futex, bare", "", "", "",
+	std::printf("%-20s %12s %14s %12s %12.2f\n", "futex, bare", "", "", "",
 		    f["wake futex"] / 1e3);
 	for (const std::string policy : POLICIES) {
-		std::printf("%-20s %12.2f %10.1f %12.2f %12.2f %12.1f\n", policy.c_str(),
-			    f["stream " + policy] / 1e6, f["pending " + policy],
+		std::printf("%-20s %12.2f %7.1f %6.1f %12.2f %12.2f %12.1f\n", policy.c_str(),
+			    f["stream " + policy] / 1e6, f["pending " + policy], f["two " + policy],
 			    f["link " + policy] / 1e6, f["wake " + policy] / 1e3,
 			    f["take " + policy]);
-		if (f["link " + policy] > f["link " + best])
+		if (f["two " + policy] < f["two " + best])
 			best = policy;
 	}
-	std::printf("%-20s %12s %10s %12s %12s %12.1f\n", "  100,000 bound", "", "", "", "",
+	std::printf("%-20s %12s %14s %12s %12s %12.1f\n", "  100,000 bound", "", "", "", "",
 		    f["crowded"]);
 
 	guest &g = *b.guests["lock-free"];
@@ -605,15 +640,15 @@ int print(bench &b)
 		    (unsigned long)least, (unsigned long)most);
 	std::printf("priority: an urgent event waits for %u others of a flood at most\n",
 		    priority_latency(g, channels, channels[100]));
-	std::printf("winner of link: %s\n\n", best.c_str());
+	std::printf("winner of two producers: %s\n\n", best.c_str());
 
 	bool met =
 		target("lock-free stream / eventfd", f["stream lock-free"] / f["eventfd"], ">", 10);
 
 	met &= target("lock-free pending, ns", f["pending lock-free"], "<", 20);
 	met &= target("lock-free wake / futex", f["wake lock-free"] / f["wake futex"], "<", 1.3);
-	met &= target("winner's link / event-lock", f["link " + best] / f["link event-lock"], ">",
-		      1.5);
+	met &= target("two producers, event-lock / winner", f["two event-lock"] / f["two " + best],
+		      ">", 1.5);
 	met &= target("100,000 channels / few", f["crowded"] / f["take lock-free"], "<", 1.2);
 	return met ? 0 : 1;
 }

@@ -425,6 +425,38 @@ TEST(mm_vmap, a_long_lived_page_pins_its_own_address_only)
 		vm_unmap_ram(addr, 1);
 }
 
+/*
+ *      | block, full | block, full | block, being cut |        | the other node
+ */
+TEST(mm_vmap, blocks_end_with_their_last_piece_and_the_current_one_begins_anew)
+{
+	world w("vmap.window_pages=1024 vmap.policy=eager");
+	page_set pages(1);
+	std::vector<page *> many(100, pages[0]);
+	std::vector<char *> live;
+
+	/* 64 pages are a block of such a small window. */
+	for (unsigned int i = 0; i < 40; i++) {
+		live.push_back(static_cast<char *>(vm_map_ram(many.data(), 4, -1)));
+		ASSERT_NE(live.back(), nullptr);
+	}
+	char *again = live.back();
+
+	/* The other way round: each block ends with the piece that was cut off it first. */
+	while (!live.empty()) {
+		vm_unmap_ram(live.back(), 4);
+		live.pop_back();
+	}
+	char *large = map(many.data(), 100);
+	EXPECT_LT(large, again) << "the full blocks are not back";
+	vunmap(large);
+	char *first = static_cast<char *>(vm_map_ram(many.data(), 4, -1));
+	EXPECT_LT(first, again) << "the block did not begin anew";
+	vm_unmap_ram(first, 4);
+	EXPECT_EQ(first, static_cast<char *>(vm_map_ram(many.data(), 4, -1)));
+	vm_unmap_ram(first, 4);
+}
+
 TEST(mm_vmap, lazily_held_pages_come_back_when_the_allocator_has_none)
 {
 	world w("", 4ul << 20);

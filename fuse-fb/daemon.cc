@@ -320,6 +320,23 @@ void daemon::listen()
 	service.resize = [this](unsigned width, unsigned height) {
 		return set_size(width, height);
 	};
+	if (!options_.x11_input.empty()) {
+		x11_input_ = std::make_unique<x11_input>(options_.x11_input);
+		/* fb0 is no X server's. */
+		const auto is_x = [this] {
+			const std::shared_ptr<screen> s = shown();
+
+			return s && !s->is_device();
+		};
+		service.key = [this, is_x](bool down, std::uint32_t symbol) {
+			if (is_x())
+				x11_input_->key(down, symbol);
+		};
+		service.pointer = [this, is_x](unsigned buttons, unsigned x, unsigned y) {
+			if (is_x())
+				x11_input_->pointer(buttons, x, y);
+		};
+	}
 	viewers_->listen(options_.vnc_host, options_.vnc_port, service);
 }
 
@@ -341,6 +358,7 @@ void daemon::stop()
 	if (keeper_)
 		keeper_->stop();
 	viewers_.reset();
+	x11_input_.reset();
 	/* before the channel: nodes know nothing of it; the session is still there for replies */
 	fs_.reset();
 	{

@@ -32,6 +32,7 @@
 #include "options.h"
 #include "screen.h"
 #include "viewer_set.h"
+#include "viewers/x11_input.h"
 
 struct pv_machine;
 
@@ -112,6 +113,7 @@ private:
 	std::unique_ptr<fuse_channel> channel_;
 	std::unique_ptr<console> terminal_;
 	std::unique_ptr<screen_services> services_;
+	std::unique_ptr<x11_input> x11_input_;
 	std::unique_ptr<viewer_set> viewers_;
 	std::atomic<unsigned> x_files_{0}; /* made by programs and not yet forgotten */
 

@@ -158,6 +158,9 @@ std::optional<daemon_options> parse_options(int argc, char **argv)
 	app.add_option("--vnc-password", o.vnc_password_file,
 		       "a file whose first line viewers must know; only you may read it")
 		->type_name("FILE");
+	app.add_option("--x11-input", o.x11_input,
+		       "while an X server's screen is shown, viewers type and point there")
+		->type_name("DISPLAY");
 	CLI::Option *vnc_option =
 		app.add_option("--vnc", vnc,
 			       "let VNC viewers in, at 127.0.0.1:5900 unless told otherwise")

@@ -32,6 +32,7 @@ struct daemon_options {
 	std::string vnc_host = "127.0.0.1";
 	std::uint16_t vnc_port = 5900;
 	std::string vnc_password_file;
+	std::string x11_input; /* DISPLAY, or empty */
 };
 
 /* "WIDTHxHEIGHTxDEPTH"; depth 8, 16, 24 (in three bytes) or 32. Throws startup_error(mode). */

@@ -50,6 +50,39 @@ int vnc_client::wants_size(int width, int height, int, rfbExtDesktopScreen *, _r
 		       : rfbExtDesktopSize_OutOfResources;
 }
 
+void vnc_client::types(rfbBool down, rfbKeySym symbol, _rfbClientRec *client)
+{
+	auto *self = static_cast<vnc_client *>(client->screen->screenData);
+
+	if (down)
+		self->held_.insert(symbol);
+	else
+		self->held_.erase(symbol);
+	if (self->service_.key)
+		self->service_.key(down, symbol);
+}
+
+void vnc_client::points(int buttons, int x, int y, _rfbClientRec *client)
+{
+	auto *self = static_cast<vnc_client *>(client->screen->screenData);
+
+	self->buttons_ = static_cast<unsigned>(buttons);
+	self->x_ = static_cast<unsigned>(x);
+	self->y_ = static_cast<unsigned>(y);
+	if (self->service_.pointer)
+		self->service_.pointer(self->buttons_, self->x_, self->y_);
+}
+
+/* It is gone, and cannot let go of anything itself. */
+void vnc_client::let_go()
+{
+	for (const std::uint32_t symbol : held_)
+		if (service_.key)
+			service_.key(false, symbol);
+	if (buttons_ && service_.pointer)
+		service_.pointer(0, x_, y_);
+}
+
 vnc_client::vnc_client(int fd, vnc_screens &screens, const std::string &title,
 		       const vnc_service &service, std::shared_ptr<vnc_canvas> canvas,
 		       int handshake_ms, std::function<void()> gone)
@@ -73,6 +106,8 @@ vnc_client::vnc_client(int fd, vnc_screens &screens, const std::string &title,
 		screen_->screenData = this;
 		screen_->desktopName = title_.c_str();
 		screen_->setDesktopSizeHook = wants_size;
+		screen_->kbdAddEvent = types;
+		screen_->ptrAddEvent = points;
 		screen_->authPasswdData = password_.empty() ? nullptr : passwords_;
 		screen_->passwordCheck = rfbCheckPasswordByList;
 		set_server_format(screen_);
@@ -219,6 +254,7 @@ void vnc_client::run()
 	 * notice.
 	 */
 	shutdown(own_fd_, SHUT_RDWR);
+	let_go();
 	done_ = true;
 	gone_();
 }

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -60,6 +61,9 @@ private:
 	bool take_over();
 	static int wants_size(int width, int height, int screens, rfbExtDesktopScreen *,
 			      _rfbClientRec *client);
+	static void types(signed char down, std::uint32_t symbol, _rfbClientRec *client);
+	static void points(int buttons, int x, int y, _rfbClientRec *client);
+	void let_go();
 
 	int fd_;      /* libvncserver's from run() on */
 	int own_fd_;  /* the same connection, for hang_up() */
@@ -80,6 +84,8 @@ private:
 	_rfbScreenInfo *screen_ = nullptr;
 	_rfbClientRec *client_ = nullptr; /* null again once libvncserver has dropped it */
 	std::shared_ptr<vnc_canvas> canvas_;
+	std::set<std::uint32_t> held_; /* keys it holds down */
+	unsigned buttons_ = 0, x_ = 0, y_ = 0;
 
 	std::mutex lock_;
 	rect_set changed_;                 /* under lock_ */

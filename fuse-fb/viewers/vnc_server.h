@@ -57,6 +57,10 @@ class vnc_error : public std::runtime_error
 struct vnc_service {
 	/* Another size, please. Return: false when it cannot be had. */
 	std::function<bool(unsigned width, unsigned height)> resize;
+	/* X's number of a key's symbol. What a client holds down is let go when it goes. */
+	std::function<void(bool down, std::uint32_t symbol)> key;
+	/* Bit 0 of @buttons: the left one. */
+	std::function<void(unsigned buttons, unsigned x, unsigned y)> pointer;
 	/* Clients must know it; the first eight characters count. Empty: let everybody in. */
 	std::string password;
 };

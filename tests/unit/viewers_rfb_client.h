@@ -92,6 +92,17 @@ public:
 		put(std::string("\373\0", 2) + size + std::string("\1\0", 2) +
 		    std::string(8, '\0') + size + std::string(4, '\0'));
 	}
+	void key(bool down, std::uint32_t symbol)
+	{
+		put({4, static_cast<char>(down), 0, 0, static_cast<char>(symbol >> 24),
+		     static_cast<char>(symbol >> 16), static_cast<char>(symbol >> 8),
+		     static_cast<char>(symbol)});
+	}
+	void pointer(unsigned buttons, unsigned x, unsigned y)
+	{
+		put({5, static_cast<char>(buttons), static_cast<char>(x >> 8), static_cast<char>(x),
+		     static_cast<char>(y >> 8), static_cast<char>(y)});
+	}
 	void request(bool incremental)
 	{
 		std::string m(10, 0);

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <thread>
 
 #include <dirent.h>
@@ -344,6 +346,43 @@ TEST(viewers_vnc_service, a_client_may_ask_for_another_size)
 	}
 	EXPECT_NE(c.answer, 0);
 	EXPECT_EQ(c.width, 400u);
+	server.show(nullptr);
+}
+
+TEST(viewers_vnc_service, what_a_client_holds_down_is_let_go_when_it_goes)
+{
+	std::mutex lock;
+	std::vector<std::string> said;
+	const auto count = [&] {
+		std::lock_guard hold(lock);
+		return said.size();
+	};
+	array_source source{32, 20, default_pixel_format(32)};
+	vnc_service service;
+
+	service.key = [&](bool down, std::uint32_t symbol) {
+		std::lock_guard hold(lock);
+		said.push_back((down ? "+" : "-") + std::to_string(symbol));
+	};
+	service.pointer = [&](unsigned buttons, unsigned x, unsigned y) {
+		std::lock_guard hold(lock);
+		said.push_back(std::to_string(buttons) + "@" + std::to_string(x) + "," +
+			       std::to_string(y));
+	};
+	vnc_server server("127.0.0.1", 0, "", {}, vnc_server::handshake_ms_default, service);
+	server.show(&source);
+	{
+		rfb_client c(server.port());
+		c.shake_hands();
+		c.key(true, 'a');
+		c.key(false, 'a');
+		c.key(true, 0xffe1);
+		c.pointer(1, 17, 3);
+		ASSERT_TRUE(soon([&] { return count() == 4; }));
+	}
+	ASSERT_TRUE(soon([&] { return count() == 6; }));
+	EXPECT_EQ(said,
+		  (std::vector<std::string>{"+97", "-97", "+65505", "1@17,3", "-65505", "0@17,3"}));
 	server.show(nullptr);
 }
 

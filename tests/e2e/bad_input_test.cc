@@ -519,3 +519,20 @@ TEST(bad_input, hostile_headers_are_ignored_with_a_line_and_change_nothing)
 	xwd_words::good(x_width / 2, x_height).store(f.fd);
 	EXPECT_TRUE(eventually([&] { return d.screen("Xvfb_screen0")["width"] == x_width / 2; }));
 }
+
+TEST(bad_input, a_password_that_is_none_or_everybodys)
+{
+	mount_dir dir;
+	const std::string file = dir.path() + ".password";
+	const std::vector<std::string> argv = {
+		daemon_path(), "-f", dir.path(), "--vnc", "127.0.0.1:5999", "--vnc-password", file};
+
+	expect_refused(dir, argv, 7, {file, "No such file"});
+	std::ofstream(file) << "secret\n";
+	chmod(file.c_str(), 0644);
+	expect_refused(dir, argv, 7, {file, "others may read it", "chmod 600"});
+	std::ofstream(file) << "\n";
+	chmod(file.c_str(), 0600);
+	expect_refused(dir, argv, 7, {file, "empty"});
+	unlink(file.c_str());
+}

@@ -314,6 +314,21 @@ TEST_F(fbdev, sysfs_says_what_the_ioctls_say)
 	EXPECT_EQ(run({"stat", "-c", "%F", "/dev/fb0"}).output, "character special file\n");
 }
 
+/* It goes into any program: a library that it needed would go in as well. */
+TEST_F(fbdev, the_library_needs_the_c_library_only)
+{
+	if (!installed("readelf"))
+		GTEST_SKIP() << "readelf is not installed";
+	const finished f = run_command(
+		{"readelf", "-d", build_folder() + "/../fuse-fb/preload/libpvshim-fb.so"});
+	std::size_t needed = 0;
+
+	for (std::size_t at = 0; (at = f.output.find("(NEEDED)", at)) != std::string::npos; at++)
+		needed++;
+	EXPECT_EQ(needed, 1u) << f.output;
+	EXPECT_NE(f.output.find("[libc.so.6]"), std::string::npos) << f.output;
+}
+
 TEST_F(fbdev, what_cannot_be_helped_is_told_so)
 {
 	const std::string file = dir.path() + ".static";

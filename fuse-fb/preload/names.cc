@@ -49,6 +49,13 @@ void add_mount(const char *path, std::size_t len)
 	all.nr++;
 }
 
+/* A mount's path has room for this behind it. */
+void path_in(const char *mount, char (&path)[PATH_MAX])
+{
+	std::strcpy(path, mount);
+	std::strcat(path, "/fb0");
+}
+
 /* The newest is the one that was meant. */
 void found_mount(const char *path, int, void *)
 {
@@ -109,12 +116,8 @@ void look_up_device(const char *path, name *out)
 		rest = nullptr;
 	}
 	if (rest) {
-		const char *mount = mount_of(out->number);
-
-		if (!mount)
-			return;
-		out->kind = name::framebuffer;
-		std::strcpy(std::strcpy(out->path, mount) + std::strlen(mount), "/fb0");
+		if (file_of(out->number, out->path))
+			out->kind = name::framebuffer;
 		return;
 	}
 	for (const char *terminal : {"/dev/tty", "/dev/console", "/dev/systty"})
@@ -193,6 +196,15 @@ const char *mount_of(unsigned number)
 	return number < known().nr ? known().fb[number].mount : nullptr;
 }
 
+bool file_of(unsigned number, char (&path)[PATH_MAX])
+{
+	const char *mount = mount_of(number);
+
+	if (mount)
+		path_in(mount, path);
+	return mount != nullptr;
+}
+
 void refresh(unsigned number)
 {
 	const errno_kept kept;
@@ -200,7 +212,7 @@ void refresh(unsigned number)
 	char path[PATH_MAX];
 	struct stat st;
 
-	std::strcpy(std::strcpy(path, fb.mount) + std::strlen(fb.mount), "/fb0");
+	path_in(fb.mount, path);
 	if (raw_stat(path, &st))
 		return;
 	fb.dev = st.st_dev;

@@ -54,6 +54,8 @@ void look_up(const char *path, name *out);
 
 /* The mount of framebuffer @number, or null. */
 const char *mount_of(unsigned number);
+/* The framebuffer's file there. False: no such framebuffer. */
+bool file_of(unsigned number, char (&path)[PATH_MAX]);
 /* The first time a program looks for a framebuffer and there is none. */
 void say_no_mount();
 

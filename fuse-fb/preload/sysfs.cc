@@ -69,11 +69,9 @@ int text_of(const char *leaf, const facts &f, char *out, std::size_t size)
 bool ask(unsigned number, facts *f)
 {
 	char path[PATH_MAX];
-	const char *mount = mount_of(number);
 
-	if (!mount)
+	if (!file_of(number, path))
 		return false;
-	std::strcpy(std::strcpy(path, mount) + std::strlen(mount), "/fb0");
 	const int fd = raw_open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;

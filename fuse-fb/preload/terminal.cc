@@ -147,14 +147,12 @@ int open_stand_in(int flags)
 {
 	char path[PATH_MAX];
 	console_request r{};
-	const char *mount = mount_of(0);
 
-	if (!mount) {
+	if (!file_of(0, path)) {
 		say_no_mount();
 		errno = ENXIO;
 		return -1;
 	}
-	std::strcpy(std::strcpy(path, mount) + std::strlen(mount), "/fb0");
 	const int fb = raw_open(path, O_RDONLY | O_CLOEXEC);
 	if (fb < 0)
 		return -1;

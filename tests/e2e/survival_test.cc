@@ -10,13 +10,10 @@
 #include <ctime>
 #include <fstream>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,21 +32,6 @@ void let_pass(double seconds)
 	t.tv_sec = static_cast<time_t>(seconds);
 	t.tv_nsec = static_cast<long>((seconds - static_cast<double>(t.tv_sec)) * 1e9);
 	nanosleep(&t, nullptr);
-}
-
-/* A port of the loopback that nobody uses just now. */
-std::string free_port()
-{
-	const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	sockaddr_in a{};
-	socklen_t size = sizeof(a);
-
-	a.sin_family = AF_INET;
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	EXPECT_EQ(bind(s, reinterpret_cast<sockaddr *>(&a), sizeof(a)), 0);
-	EXPECT_EQ(getsockname(s, reinterpret_cast<sockaddr *>(&a), &size), 0);
-	close(s);
-	return "127.0.0.1:" + std::to_string(ntohs(a.sin_port));
 }
 
 /* How much of it a process uses. */
@@ -406,7 +388,7 @@ TEST(survival, unmounted_lazily_while_drawing_ends_with_the_last_program)
 TEST(survival, still_screen_costs_no_context_switch)
 {
 	mount_dir dir;
-	running_daemon d(dir, {"--vnc", free_port()});
+	running_daemon d(dir, {"--vnc", free_address()});
 	child x = x_server(dir);
 	child c = drawer(dir, "0.2");
 

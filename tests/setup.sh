@@ -16,7 +16,8 @@ setup_packages()
 		echo g++ meson ninja-build pkg-config python3 \
 			libgtest-dev libgmock-dev libbenchmark-dev \
 			liburcu-dev libjemalloc-dev libxen-dev \
-			libfuse3-dev fuse3 libvncserver-dev libpng-dev libxcb1-dev libxcb-xtest0-dev \
+			libfuse3-dev fuse3 libvncserver-dev libpng-dev \
+			libxcb1-dev libxcb-xtest0-dev \
 			libcli11-dev nlohmann-json3-dev libdw-dev libzydis-dev ;;
 	lint)	# the tools of tests/lint
 		echo clang-14 clang-format-14 clang-tidy-14 shellcheck binutils ;;

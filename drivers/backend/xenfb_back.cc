@@ -109,8 +109,7 @@ static irqreturn_t back_event(int irq, void *data)
 static void disconnect(struct xenfb_back *back)
 {
 	struct xenfb_geometry geometry;
-	struct xenfb_page *page;
-	const void *frame;
+	struct xen_foreign *page, *frame;
 
 	unbind_from_irqhandler(back->irq, back);
 	back->irq = -1;
@@ -118,7 +117,8 @@ static void disconnect(struct xenfb_back *back)
 	xenfb_back_drain(back, 0);
 	{
 		guard(mutex)(&back->ring_lock);
-		page = back->page;
+		page = back->page_map;
+		back->page_map = nullptr;
 		back->page = nullptr;
 	}
 	if (!page)
@@ -136,7 +136,7 @@ static void disconnect(struct xenfb_back *back)
 		back->stale.nr = 0;
 	}
 	wake_up_all(&back->drained_wq);
-	xen_foreign_unmap(const_cast<void *>(frame));
+	xen_foreign_unmap(frame);
 	xen_foreign_unmap(page);
 }
 
@@ -188,16 +188,18 @@ static int attach(struct xenfb_back *back, struct xenfb_back_mapping *m)
 	const bool early = KSHIM_MUTANT(xenfb_page_read_early);
 	int err;
 
-	if (early)
-		xenfb_back_read_page(m);
-	err = bind_irq(back);
+	err = early ? xenfb_back_read_page(back->dev, m) : 0;
+	if (!err)
+		err = bind_irq(back);
 	if (err)
 		return err;
 	/* Mutant: the first event is lost, since it comes before anybody knows the page. */
 	if (KSHIM_MUTANT(xenfb_bind_unlocked))
 		let_events_in(back);
 	if (!early)
-		xenfb_back_read_page(m);
+		err = xenfb_back_read_page(back->dev, m);
+	if (err)
+		return err;
 	/* Its Initialised is still to come. Mutant: half of the old page is an error. */
 	if (!evtchn_irq_connected(back->irq) && !KSHIM_MUTANT(xenfb_torn_page))
 		return -EAGAIN;
@@ -218,7 +220,8 @@ static int begin_locked(struct xenfb_back *back)
 		xen_foreign_unmap(m.page);
 		return err;
 	}
-	back->page = m.page;
+	back->page_map = m.page;
+	back->page = static_cast<struct xenfb_page *>(xen_foreign_addr(m.page));
 	back->mem_length = m.mem_length;
 	back->out_cons = m.out_cons;
 	{

@@ -12,6 +12,9 @@
  * C2: no read leaves [0, mem_length) of the frame: layout and rectangles were checked together,
  *     under one lock, and lines are copied by length, not by word.
  * C3: a geometry is only given out with a copy that has it.
+ * C4: a line counts as copied only when no page of the frame's mapping was revoked meanwhile. Else
+ *     what was revoked is mapped again and the line copied again; a frame that cannot be mapped any
+ *     more, or not often enough in a row, leaves its lines stale.
  * Locks: copy_lock for all of it, state_lock for a moment to take the set and the layout.
  */
 #include <string.h>
@@ -25,7 +28,11 @@
 #include "backend/xenfb_back_private.h"
 
 struct copy_job {
-	const char *frame;
+	struct xen_foreign *frame;
+	long sequence;       /* of the frame's mapping */
+	unsigned int rect;   /* where to go on */
+	u32 y;               /* 0: the rectangle's first line */
+	unsigned int leases; /* how often it may still be mapped again */
 	char *copy;
 	struct xenfb_layout layout;
 	u32 line_length; /* of the copy */
@@ -35,30 +42,63 @@ struct copy_job {
 	struct fb_rect_set set;
 };
 
-/* Under kshim_try(): if a frame cannot be read the rest is left out. */
+/*
+ * Under kshim_try(): if a frame cannot be read the rest is left out. Stops at a line during which
+ * the mapping changed.
+ */
 static void copy_rects(void *data)
 {
 	auto *job = static_cast<struct copy_job *>(data);
+	const char *frame = static_cast<const char *>(xen_foreign_addr(job->frame));
 	const struct xenfb_layout *l = &job->layout;
 	const u32 bytes = l->depth / 8;
 
-	for (unsigned int i = 0; i < job->set.nr; i++) {
-		const struct fb_rect_entry *r = &job->set.entry[i];
+	for (; job->rect < job->set.nr; job->rect++, job->y = 0) {
+		const struct fb_rect_entry *r = &job->set.entry[job->rect];
 		const size_t length = (size_t)(r->x1 - r->x0) * bytes;
 
-		for (u32 y = r->y0; y < r->y1; y++) {
-			const char *from = job->frame + l->offset + (size_t)y * l->stride +
-					   (size_t)r->x0 * bytes;
+		for (job->y = max(job->y, (u32)r->y0); job->y < r->y1; job->y++) {
+			const size_t y = job->y;
+			const char *from =
+				frame + l->offset + y * l->stride + (size_t)r->x0 * bytes;
 
+			/* A line is a step to the explorer: the mapping may go before it. */
+			(void)READ_ONCE(*from);
 			/* Mutant: QEMU read whole words, also past the last pixel (C2). */
 			if (KSHIM_MUTANT(xenfb_reads_words))
 				(void)*(const volatile char *)(from + length);
-			memcpy(job->copy + (size_t)y * job->line_length + (size_t)r->x0 * bytes,
-			       from, length);
+			memcpy(job->copy + y * job->line_length + (size_t)r->x0 * bytes, from,
+			       length);
+			/* Mutant: scratch memory is taken for the picture (C4). */
+			if (!KSHIM_MUTANT(xenfb_trusts_mapping) &&
+			    xen_foreign_retry(job->frame, job->sequence))
+				return;
+			job->bytes += length;
 		}
-		job->bytes += length * (r->y1 - r->y0);
 	}
 }
+
+/* False: some of it is not copied; it was said why, or the next look goes on. */
+static bool copy_all(struct xenfb_back *back, struct copy_job *job)
+{
+	while (job->rect < job->set.nr) {
+		job->sequence = xen_foreign_use(job->frame);
+		if (job->sequence < 0) {
+			xenfb_back_complain(back, "took away frames which it had published");
+			return false;
+		}
+		if (!job->leases--)
+			return false;
+		if (!kshim_try(copy_rects, job)) {
+			xenfb_back_complain(back, "published frames which cannot be read");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A frame whose pages are revoked this often while they are copied is left for the next look. */
+constexpr unsigned int COPY_LEASES = 1000;
 
 static void take_stale(struct xenfb_back *back, struct copy_job *job)
 {
@@ -122,13 +162,14 @@ static void update_copy_locked(struct xenfb_back *back, struct copy_job *job)
 		return;
 	}
 	job->frame = back->frame;
+	job->rect = 0;
+	job->y = 0;
+	job->leases = COPY_LEASES;
 	job->copy = back->copy;
 	job->line_length = back->copy_geometry.line_length;
 	job->bytes = 0;
-	if (!kshim_try(copy_rects, job)) {
+	if (!copy_all(back, job))
 		give_back_stale(back, job);
-		xenfb_back_complain(back, "took away frames which it had published");
-	}
 	guard(spinlock)(&back->state_lock);
 	/* Mutant: what was told while pixels were read is forgotten with what was read (C1). */
 	if (KSHIM_MUTANT(xenfb_forgets_stale))

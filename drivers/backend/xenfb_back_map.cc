@@ -10,6 +10,7 @@
  * M2: the geometry lies in mem_length.
  * M3: frames are checked by xen_foreign_map(); the frame is mapped read-only, a directory only to
  *     be copied.
+ * M4: what is read from a mapping counts only when the mapping was not revoked meanwhile.
  *
  * KSHIM: a front end without "protocol" node is taken for one of our word size; there is no guest
  * of another one that its layout would have to be guessed for.
@@ -46,17 +47,27 @@ static int check_protocol(struct xenbus_device *dev)
 	return ours ? 0 : -EOPNOTSUPP;
 }
 
-void xenfb_back_read_page(struct xenfb_back_mapping *m)
+int xenfb_back_read_page(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 {
-	const struct xenfb_page *page = m->page;
+	const auto *page = static_cast<const struct xenfb_page *>(xen_foreign_addr(m->page));
+	long sequence;
 
-	m->layout.width = (u32)READ_ONCE(page->width);
-	m->layout.height = (u32)READ_ONCE(page->height);
-	m->layout.stride = READ_ONCE(page->line_length);
-	m->layout.depth = READ_ONCE(page->depth);
-	m->layout.offset = 0;
-	m->mem_length = READ_ONCE(page->mem_length);
-	m->out_cons = READ_ONCE(page->out_cons);
+	do {
+		sequence = xen_foreign_use(m->page);
+		if (sequence < 0) {
+			xenbus_dev_fatal(dev, (int)sequence,
+					 "the front end took its shared page (page-ref) away");
+			return (int)sequence;
+		}
+		m->layout.width = (u32)READ_ONCE(page->width);
+		m->layout.height = (u32)READ_ONCE(page->height);
+		m->layout.stride = READ_ONCE(page->line_length);
+		m->layout.depth = READ_ONCE(page->depth);
+		m->layout.offset = 0;
+		m->mem_length = READ_ONCE(page->mem_length);
+		m->out_cons = READ_ONCE(page->out_cons);
+	} while (xen_foreign_retry(m->page, sequence));
+	return 0;
 }
 
 static int check_page(struct xenbus_device *dev, const struct xenfb_back_mapping *m)
@@ -84,24 +95,29 @@ static int check_page(struct xenbus_device *dev, const struct xenfb_back_mapping
 }
 
 /* Copies the frame numbers of directory @index. */
-static int read_directory(const struct xenfb_page *page, u32 index, u64 *frames, u32 nr)
+static int read_directory(const struct xenfb_back_mapping *m, u32 index, u64 *frames, u32 nr)
 {
-	u64 number = READ_ONCE(page->pd[index]);
-	void *dir = xen_foreign_map(&number, 1, false);
+	struct xen_foreign *dir;
+	u64 number;
+	int err =
+		xen_foreign_read(m->page, offsetof(struct xenfb_page, pd) + index * sizeof(number),
+				 &number, sizeof(number));
 
+	if (err)
+		return err;
+	dir = xen_foreign_map(&number, 1, nullptr);
 	if (IS_ERR(dir))
 		return (int)PTR_ERR(dir);
-	for (u32 i = 0; i < nr; i++)
-		frames[i] = READ_ONCE(static_cast<const u64 *>(dir)[i]);
+	err = xen_foreign_read(dir, 0, frames, nr * sizeof(frames[0]));
 	xen_foreign_unmap(dir);
-	return 0;
+	return err;
 }
 
 int xenfb_back_map_frame(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 {
 	const u32 nr = (u32)PFN_UP(m->mem_length);
 	int err = check_page(dev, m);
-	void *addr = nullptr;
+	struct xen_foreign *frame = nullptr;
 	u64 *frames;
 
 	if (err)
@@ -110,36 +126,36 @@ int xenfb_back_map_frame(struct xenbus_device *dev, struct xenfb_back_mapping *m
 	err = frames ? 0 : -ENOMEM;
 
 	for (u32 i = 0; !err && i < nr; i += XENFB_PD_ENTRIES)
-		err = read_directory(m->page, i / XENFB_PD_ENTRIES, frames + i,
+		err = read_directory(m, i / XENFB_PD_ENTRIES, frames + i,
 				     min(nr - i, XENFB_PD_ENTRIES));
 	if (!err) {
-		addr = xen_foreign_map(frames, nr, false);
-		err = PTR_ERR_OR_ZERO(addr);
+		frame = xen_foreign_map(frames, nr, nullptr);
+		err = PTR_ERR_OR_ZERO(frame);
 	}
 	kvfree(frames);
 	if (err) {
 		xenbus_dev_fatal(dev, err, "the front end's %u frames cannot be mapped", nr);
 		return err;
 	}
-	m->frame = static_cast<const char *>(addr);
+	m->frame = frame;
 	return 0;
 }
 
 int xenfb_back_map_page(struct xenbus_device *dev, struct xenfb_back_mapping *m)
 {
 	u64 number = xenbus_read_unsigned(dev->otherend, "page-ref", ~0ull);
+	const struct xen_foreign_config writable = {
+		.writable = true, .redirect = true, .told = nullptr, .ctx = nullptr};
 	int err = check_protocol(dev);
-	void *page;
 
 	if (err)
 		return err;
-	page = xen_foreign_map(&number, 1, true);
-	if (IS_ERR(page)) {
-		err = (int)PTR_ERR(page);
+	m->page = xen_foreign_map(&number, 1, &writable);
+	if (IS_ERR(m->page)) {
+		err = (int)PTR_ERR(m->page);
 		xenbus_dev_fatal(dev, err,
 				 "the front end's shared page (page-ref) cannot be mapped");
 		return err;
 	}
-	m->page = static_cast<struct xenfb_page *>(page);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <xen/p2m.h>
 #include <xen/xenbus.h>
 
 #include "backend/xenfb_back.h"
@@ -36,13 +37,14 @@ struct xenfb_back {
 
 	/* Who consumes; and who connects, until the page of the new channel is known. */
 	struct mutex ring_lock;
-	struct xenfb_page *page __guarded_by(ring_lock); /* foreign, writable; null: none */
-	u32 out_cons __guarded_by(ring_lock);            /* never read back from the page */
+	struct xenfb_page *page __guarded_by(ring_lock);      /* null: none */
+	struct xen_foreign *page_map __guarded_by(ring_lock); /* where page is; writable */
+	u32 out_cons __guarded_by(ring_lock);                 /* never read back from the page */
 	u64 mem_length __guarded_by(ring_lock);
 
-	/* Foreign, read-only mapping of the frame; whole pages over mem_length. */
+	/* Read-only mapping of the frame; whole pages over mem_length. */
 	struct mutex copy_lock;
-	const char *frame __guarded_by(copy_lock);
+	struct xen_foreign *frame __guarded_by(copy_lock);
 	char *copy __guarded_by(copy_lock);
 	struct xenfb_geometry copy_geometry __guarded_by(copy_lock);
 
@@ -75,16 +77,16 @@ void xenfb_back_put(struct xenfb_back *back);
 
 /* What a front end published, after all checks: what is mapped is for the caller to unmap. */
 struct xenfb_back_mapping {
-	struct xenfb_page *page;
-	const char *frame;
+	struct xen_foreign *page;
+	struct xen_foreign *frame;
 	struct xenfb_layout layout;
 	u64 mem_length;
 	u32 out_cons;
 };
 /* m->page. 0, or an error that was reported. */
 [[nodiscard]] int xenfb_back_map_page(struct xenbus_device *dev, struct xenfb_back_mapping *m);
-/* All but page and frame, from the page; each number once. */
-void xenfb_back_read_page(struct xenfb_back_mapping *m);
+/* All but page and frame, from the page; each number once. 0, or an error that was reported. */
+[[nodiscard]] int xenfb_back_read_page(struct xenbus_device *dev, struct xenfb_back_mapping *m);
 /* Checks that, and maps m->frame. 0, or an error that was reported. */
 [[nodiscard]] int xenfb_back_map_frame(struct xenbus_device *dev, struct xenfb_back_mapping *m);
 

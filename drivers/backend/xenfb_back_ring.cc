@@ -208,17 +208,74 @@ static bool too_many(u32 n)
 	return KSHIM_MUTANT(xenfb_rejects_full_ring) ? n >= XENFB_OUT_LEN : n > XENFB_OUT_LEN;
 }
 
+static long use_page(struct xenfb_back *back) __must_hold(back->ring_lock);
+static bool read_out_prod(struct xenfb_back *back, u32 *prod) __must_hold(back->ring_lock);
+static bool read_event(struct xenfb_back *back, u32 index, struct xenfb_out_private *event)
+	__must_hold(back->ring_lock);
+static bool write_out_cons(struct xenfb_back *back, u32 cons) __must_hold(back->ring_lock);
 static u32 drain_locked(struct xenfb_back *back, int irq) __must_hold(back->ring_lock);
+
+/* A sequence for xen_foreign_retry(); below 0: the page is gone, and cannot be had again. */
+static long use_page(struct xenfb_back *back)
+{
+	const long sequence = xen_foreign_use(back->page_map);
+
+	if (sequence < 0)
+		xenfb_back_complain(back, "took its shared page away (error %ld)", sequence);
+	return sequence;
+}
+
+/* From the ring, and not from scratch memory. False: the page is gone. */
+static bool read_out_prod(struct xenfb_back *back, u32 *prod)
+{
+	long sequence;
+
+	do {
+		sequence = use_page(back);
+		if (sequence < 0)
+			return false;
+		/* Pairs with the release in xenfb_out_publish(): the slots up to it are filled. */
+		*prod = smp_load_acquire(&back->page->out_prod);
+	} while (xen_foreign_retry(back->page_map, sequence));
+	return true;
+}
+
+static bool read_event(struct xenfb_back *back, u32 index, struct xenfb_out_private *event)
+{
+	long sequence;
+
+	do {
+		sequence = use_page(back);
+		if (sequence < 0)
+			return false;
+		*event = xenfb_out_get(back->page, index);
+	} while (xen_foreign_retry(back->page_map, sequence));
+	return true;
+}
+
+/* So that it stays where the front end looks. */
+static bool write_out_cons(struct xenfb_back *back, u32 cons)
+{
+	long sequence;
+
+	do {
+		sequence = use_page(back);
+		if (sequence < 0)
+			return false;
+		smp_store_release(&back->page->out_cons, cons);
+	} while (xen_foreign_retry(back->page_map, sequence));
+	return true;
+}
 
 static u32 drain_locked(struct xenfb_back *back, int irq)
 {
-	struct xenfb_page *page = back->page;
 	const u32 first = back->out_cons;
-	/* Pairs with the release in xenfb_out_publish(): the slots up to prod are filled. */
-	const u32 prod = smp_load_acquire(&page->out_prod);
-	const u32 n = prod - first;
 	struct rect_batch batch = {};
+	u32 prod, n;
 
+	if (!read_out_prod(back, &prod))
+		return 0;
+	n = prod - first;
 	{
 		guard(spinlock)(&back->state_lock);
 		back->stats.notifications++;
@@ -234,11 +291,13 @@ static u32 drain_locked(struct xenfb_back *back, int irq)
 		return n;
 	}
 	for (u32 i = 0; i < n; i++) {
-		struct xenfb_out_private event = xenfb_out_get(page, first + i);
+		struct xenfb_out_private event;
 
+		if (!read_event(back, first + i, &event))
+			break;
 		/* Mutant: checked in one copy, used from another (CVE-2015-8550). */
 		if (KSHIM_MUTANT(xenfb_double_fetch) && on_screen(back, &event.event)) {
-			event = xenfb_out_get(page, first + i);
+			event = xenfb_out_get(back->page, first + i);
 			take_unchecked(back, &event.event.update, &batch);
 			continue;
 		}
@@ -251,7 +310,8 @@ static u32 drain_locked(struct xenfb_back *back, int irq)
 		back->drained = prod;
 	}
 	wake_up_all(&back->drained_wq);
-	smp_store_release(&page->out_cons, prod);
+	if (!write_out_cons(back, prod))
+		return n;
 	/*
 	 * Did the front end see the ring full? It stores out_prod, then loads out_cons; we store
 	 * out_cons, then load out_prod (both with a full barrier between): if it missed our store,
@@ -259,8 +319,10 @@ static u32 drain_locked(struct xenfb_back *back, int irq)
 	 */
 	smp_mb();
 	/* Mutant: a look at the out_prod of before: the ring became full meanwhile. */
-	u32 newest = KSHIM_MUTANT(xenfb_full_ring_unseen) ? prod : READ_ONCE(page->out_prod);
+	u32 newest = prod;
 
+	if (!KSHIM_MUTANT(xenfb_full_ring_unseen) && !read_out_prod(back, &newest))
+		return n;
 	if (n && irq && !xenfb_out_room(newest, first))
 		notify_remote_via_irq(irq);
 	return n;

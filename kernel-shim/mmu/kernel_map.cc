@@ -8,6 +8,11 @@
  * The range is reserved whole and then filled piece by piece, so nobody else can get addresses
  * inside of it meanwhile, and a failure is undone by one munmap. The guard page stops a run over
  * the end.
+ *
+ * A map that was reserved keeps a record of each page, as its frames come and go:
+ *
+ *      records   [8][9][0][0][4]          a frame's number plus one; 0: scratch memory
+ *      mappings  [8 9 ][scratch][4]       counted from the records
  */
 #include "mmu_internal.h"
 
@@ -23,6 +28,8 @@ struct kernel_map {
 	unsigned long addr;
 	unsigned long nr; /* pages, without the guard */
 	s64 charged;
+	int prot;     /* the host's */
+	u64 *records; /* null: made whole, and not to be changed */
 };
 
 unsigned long mmu_run_length(struct page *const *pages, unsigned long nr)
@@ -120,8 +127,7 @@ void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_pr
 		goto uncharge;
 	map->addr = (unsigned long)range;
 	mmu_world_maps(mmu, map->addr, reserve.bytes);
-	err = mmu_map_runs(mmu, map->addr, pages, nr,
-			   prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ, MAP_FIXED);
+	err = mmu_map_runs(mmu, map->addr, pages, nr, mmu_host_prot(prot), MAP_FIXED);
 	if (err)
 		goto unmap;
 	scoped_guard (spinlock, &mmu->lock)
@@ -141,7 +147,179 @@ static void unmap_and_free(struct mmu *mmu, struct kernel_map *map)
 {
 	unmap_range(map);
 	mmu_uncharge(mmu, map->charged);
+	kvfree(map->records);
 	kfree(map);
+}
+
+/* ---- reserved maps ---- */
+
+/* Can neighbours be in one host mapping? */
+static bool joined(u64 left, u64 right)
+{
+	return left ? right == left + 1 : !right;
+}
+
+/* The host mappings that begin in pages [first, first + nr], the page behind included. */
+static s64 count_splits(const struct kernel_map *map, unsigned long first, unsigned long nr)
+{
+	s64 splits = 0;
+
+	for (unsigned long i = max(first, 1ul); i <= first + nr && i < map->nr; i++)
+		splits += !joined(map->records[i - 1], map->records[i]);
+	return splits;
+}
+
+/* The mapping has changed: its records and what it is charged with follow. Null: scratch. */
+static void record(struct mmu *mmu, struct kernel_map *map, unsigned long first,
+		   struct page *const *pages, unsigned long nr)
+{
+	s64 more = -count_splits(map, first, nr);
+
+	for (unsigned long i = 0; i < nr; i++)
+		map->records[first + i] = pages ? (u64)page_to_pfn(pages[i]) + 1 : 0;
+	more += count_splits(map, first, nr);
+	mmu_uncharge(mmu, -more);
+	map->charged += more;
+}
+
+/*
+ * To the explorer a step that touches all bytes of the frames that go: who loads one through the
+ * mapping does so before or after it.
+ */
+static void forget_frames(const struct kernel_map *map, unsigned long first, unsigned long nr)
+{
+	const void *addr = (const void *)(map->addr + (first << PAGE_SHIFT));
+
+	kshim_point(KSHIM_RMW, addr, (unsigned int)(nr << PAGE_SHIFT), __ATOMIC_SEQ_CST);
+	kshim_unalias(addr, nr << PAGE_SHIFT);
+}
+
+static int map_scratch(struct mmu *mmu, const struct kernel_map *map, unsigned long first,
+		       unsigned long nr)
+{
+	const struct mmu_mapping scratch = {.addr = map->addr + (first << PAGE_SHIFT),
+					    .bytes = nr << PAGE_SHIFT,
+					    .prot = map->prot,
+					    .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+						     MAP_FIXED,
+					    .fd = -1,
+					    .offset = 0};
+
+	forget_frames(map, first, nr);
+	return PTR_ERR_OR_ZERO(mmu_host_mmap(mmu, scratch));
+}
+
+static struct kernel_map *find_reserved(struct mmu *mmu, const void *addr)
+{
+	struct kernel_map *map;
+
+	guard(spinlock)(&mmu->lock);
+	list_for_each_entry (map, &mmu->kernel_maps, node) {
+		if (map->addr == (unsigned long)addr)
+			return map->records ? map : nullptr;
+	}
+	return nullptr;
+}
+
+void *kernel_map_reserve(unsigned long nr, enum mmu_prot prot)
+{
+	struct mmu *mmu = current_mmu();
+	struct mmu_mapping reserve = {.addr = MMU_KERNEL_MAP_HINT,
+				      .bytes = (nr + 1) << PAGE_SHIFT,
+				      .prot = PROT_NONE,
+				      .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				      .fd = -1,
+				      .offset = 0};
+	struct kernel_map *map;
+	void *range;
+	int err;
+
+	if (nr == 0 || nr >= MMU_WINDOW >> PAGE_SHIFT)
+		return ERR_PTR(-EINVAL);
+	map = kzalloc_obj(struct kernel_map, GFP_KERNEL);
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+	map->nr = nr;
+	map->prot = mmu_host_prot(prot);
+	map->charged = 2; /* the guard is one */
+	err = -ENOMEM;
+	map->records = (u64 *)kvcalloc(nr, sizeof(u64), GFP_KERNEL);
+	if (!map->records)
+		goto free_map;
+	err = mmu_charge(mmu, map->charged);
+	if (err)
+		goto free_map;
+	range = mmu_host_mmap(mmu, reserve);
+	err = PTR_ERR_OR_ZERO(range);
+	if (err)
+		goto uncharge;
+	map->addr = (unsigned long)range;
+	mmu_world_maps(mmu, map->addr, reserve.bytes);
+	err = map_scratch(mmu, map, 0, nr);
+	if (err)
+		goto unmap;
+	scoped_guard (spinlock, &mmu->lock)
+		list_add(&map->node, &mmu->kernel_maps);
+	return range;
+
+unmap:
+	unmap_range(map);
+uncharge:
+	mmu_uncharge(mmu, map->charged);
+free_map:
+	kvfree(map->records);
+	kfree(map);
+	return ERR_PTR(err);
+}
+
+int kernel_map_set(const void *addr, unsigned long first, struct page *const *pages,
+		   unsigned long nr)
+{
+	struct mmu *mmu = current_mmu();
+	struct kernel_map *map = find_reserved(mmu, addr);
+	s64 worst;
+	int err;
+
+	if (WARN(!map, "no reserved kernel map starts at %p\n", addr) || nr == 0 ||
+	    first >= map->nr || nr > map->nr - first || !mmu_pages_are_ours(mmu, pages, nr))
+		return -EINVAL;
+	/* The new mappings, and what they cut off behind them. */
+	worst = mmu_count_runs(pages, nr) + 1;
+	err = mmu_charge(mmu, worst);
+	if (err)
+		return err;
+	forget_frames(map, first, nr);
+	err = mmu_map_runs(mmu, map->addr + (first << PAGE_SHIFT), pages, nr, map->prot, MAP_FIXED);
+	mmu_uncharge(mmu, worst);
+	if (err)
+		kernel_map_scratch(addr, first, nr);
+	else
+		record(mmu, map, first, pages, nr);
+	return err;
+}
+
+bool kernel_map_scratch(const void *addr, unsigned long first, unsigned long nr)
+{
+	struct mmu *mmu = current_mmu();
+	struct kernel_map *map = find_reserved(mmu, addr);
+	bool some;
+
+	if (WARN(!map, "no reserved kernel map starts at %p\n", addr))
+		return true;
+	some = !map_scratch(mmu, map, first, nr);
+	if (unlikely(!some)) {
+		int err;
+
+		first = 0;
+		nr = map->nr;
+		err = map_scratch(mmu, map, first, nr);
+		if (err)
+			kshim_violation(
+				"mmu: the host refuses to unmap %lu pages at %#lx: error %d", nr,
+				map->addr, err);
+	}
+	record(mmu, map, first, nullptr, nr);
+	return some;
 }
 
 static struct kernel_map *take_map(struct mmu *mmu, unsigned long addr)

@@ -48,11 +48,6 @@ static unsigned long page_addr(const struct kernel_window *window, unsigned long
 	return window->start + (page << PAGE_SHIFT);
 }
 
-static int host_prot(enum mmu_prot prot)
-{
-	return prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ;
-}
-
 /* The slots are what says that a place is taken. */
 static bool find_place_apart(struct mmu *mmu, struct kernel_window *window)
 {
@@ -199,7 +194,7 @@ long kernel_window_map(struct kernel_window *window, unsigned long first, struct
 	charge = mmu_count_runs(pages, nr) + 1;
 	if (!mmu_try_charge(mmu, charge))
 		return -ENOMEM;
-	err = mmu_map_runs(mmu, page_addr(window, first), pages, nr, host_prot(prot),
+	err = mmu_map_runs(mmu, page_addr(window, first), pages, nr, mmu_host_prot(prot),
 			   window->apart ? MAP_FIXED_NOREPLACE : MAP_FIXED);
 	if (err == -EEXIST)
 		kshim_violation("somebody else maps something in the kernel's window at %#lx",
@@ -224,7 +219,7 @@ int kernel_window_refuse(struct kernel_window *window, unsigned long first, unsi
 			 bool refuse, enum mmu_prot prot)
 {
 	return mmu_host_mprotect(current_mmu(), page_addr(window, first), nr << PAGE_SHIFT,
-				 refuse ? PROT_NONE : host_prot(prot));
+				 refuse ? PROT_NONE : mmu_host_prot(prot));
 }
 
 void kernel_window_watch(void (*report)(unsigned long addr, bool write))

@@ -23,6 +23,8 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 
+#include <sys/mman.h>
+
 struct direct_map;
 struct kept_memory;
 struct mmu_host;
@@ -120,6 +122,12 @@ void mmu_fixup_jump(void);
  * The host's part: an access at @addr was refused. True: make it again. Runs in a signal handler.
  */
 bool mmu_resolve_trap(unsigned long addr, bool write);
+
+/* What the host calls it: PROT_*. */
+static inline int mmu_host_prot(enum mmu_prot prot)
+{
+	return prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ;
+}
 
 /* host_calls.cc: 0 or -errno. munmap of our own ranges cannot fail but by being asked to. */
 struct mmu_mapping {

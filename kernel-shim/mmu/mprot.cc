@@ -47,14 +47,10 @@ static int mprot_bind(const struct mmu_range &range, unsigned long first, unsign
 	return PTR_ERR_OR_ZERO(mmu_host_mmap(range.mmu, frames));
 }
 
-static int host_prot(enum mmu_prot prot)
-{
-	return prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ;
-}
-
 static int mprot_install(const struct mmu_range &range, unsigned long index, enum mmu_prot prot)
 {
-	return mmu_host_mprotect(range.mmu, range_addr(range, index), PAGE_SIZE, host_prot(prot));
+	return mmu_host_mprotect(range.mmu, range_addr(range, index), PAGE_SIZE,
+				 mmu_host_prot(prot));
 }
 
 static bool is_present(const struct mmu_range &range, unsigned long index)
@@ -87,7 +83,7 @@ static int mprotect_present(const struct mmu_range &range, unsigned long first, 
 static int mprot_protect(const struct mmu_range &range, unsigned long first, unsigned long nr,
 			 enum mmu_prot prot)
 {
-	return mprotect_present(range, first, nr, host_prot(prot));
+	return mprotect_present(range, first, nr, mmu_host_prot(prot));
 }
 
 static int mprot_zap(const struct mmu_range &range, unsigned long first, unsigned long nr)

@@ -6,10 +6,10 @@
  *        domains[2] --- watch thread <- fired watches <- store writes    watch_lock
  *        evtchns: ports, queues, vcpus                                   event_channel.h
  *        store: tree, transactions                                       store_lock
- *        foreign mappings                                                foreign_lock
+ *        p2m (p2m_internal.h), foreign mappings
  *
- * Locks: store_lock (mutex) -> watch_lock (spinlock). foreign_lock (mutex) is a leaf. No callback
- * is called with any of them held.
+ * Locks: store_lock (mutex) -> watch_lock (spinlock). No callback is called with any of them held.
+ * The p2m's are in p2m_internal.h.
  */
 #ifndef KSHIM_XEN_INTERNAL_H
 #define KSHIM_XEN_INTERNAL_H
@@ -56,8 +56,7 @@ struct hypervisor {
 	spinlock_t watch_lock;
 	struct list_head watches; /* protected by watch_lock */
 
-	struct mutex foreign_lock;
-	struct list_head foreign_maps; /* protected by foreign_lock */
+	struct p2m *p2m; /* the guest's */
 };
 
 static inline struct hypervisor *current_xen(void)
@@ -74,7 +73,6 @@ void xen_evtchn_exit(struct hypervisor *xen);
 void xen_watches_stop(struct xen_domain *domain); /* after it no callback runs */
 [[nodiscard]] int xen_store_init(struct hypervisor *xen);
 void xen_store_exit(struct hypervisor *xen);
-void xen_foreign_exit(struct hypervisor *xen);
 
 /* The guest's frame of this number, with a reference; null: it is none, or nobody owns it. */
 struct page *xen_frame_get(u64 frame);

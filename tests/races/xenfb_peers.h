@@ -196,6 +196,7 @@ struct peer_back {
 	struct fb_info *info;
 	struct xenfb_front *front;
 	struct xenfb_page *page;
+	struct xen_foreign *page_map;
 	int irq;
 	u32 cons;
 	bool drains;                 /* the handler consumes at once, as an honest back end does */
@@ -247,8 +248,12 @@ inline void peer_back_attach(peer_back *b)
 	u64 number = xenbus_read_unsigned(FRONT_DIR, "page-ref", ~0ull);
 	u64 port = xenbus_read_unsigned(FRONT_DIR, "event-channel", 0);
 
-	b->page = static_cast<xenfb_page *>(xen_foreign_map(&number, 1, true));
-	explore_expect(!IS_ERR(b->page), "the shared page");
+	xen_foreign_config writable;
+
+	writable.writable = true;
+	b->page_map = xen_foreign_map(&number, 1, &writable);
+	explore_expect(!IS_ERR(b->page_map), "the shared page");
+	b->page = static_cast<xenfb_page *>(xen_foreign_addr(b->page_map));
 	b->irq = bind_interdomain_evtchn_to_irqhandler(xen_domain(XEN_DOM_BACK), XEN_DOM_FRONT,
 						       (evtchn_port_t)port, peer_back_event, 0,
 						       "peer", b);
@@ -311,7 +316,7 @@ inline void peer_back_teardown(void *p)
 		xenbus_rm(XBT_NIL, BACK_DIR, "");
 		settle();
 		unbind_from_irqhandler(b->irq, b);
-		xen_foreign_unmap(b->page);
+		xen_foreign_unmap(b->page_map);
 	}
 	explore_machine_destroy(b->machine);
 }

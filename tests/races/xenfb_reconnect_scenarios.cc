@@ -246,7 +246,7 @@ void write_late_word(peer_back *b)
 void connect_again(peer_back *b)
 {
 	unbind_from_irqhandler(b->irq, b);
-	xen_foreign_unmap(b->page);
+	xen_foreign_unmap(b->page_map);
 	peer_back_attach(b);
 	b->cons = b->page->out_cons;
 	sees(b->front->dev, XenbusStateConnected);

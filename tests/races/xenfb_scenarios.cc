@@ -9,6 +9,7 @@
 #include "xenfb_world.h"
 
 #include <linux/sched.h>
+#include <linux/vmalloc.h>
 
 using namespace races;
 
@@ -159,6 +160,23 @@ void look_once(xenfb_world *w)
 	look(w->back);
 }
 
+void draw_and_look(xenfb_world *w)
+{
+	draw(w, 0, 3, 7);
+	explore_expect(!xenfb_flush(w->xenfb), "lost update: not consumed");
+	look(w->back);
+}
+
+/* Every foreign mapping of the machine's frames: the shared page, the picture. */
+void revoke_frame(xenfb_world *w)
+{
+	auto *front = static_cast<xenfb_front *>(w->info->par);
+	const struct page *pages[] = {front->page_frame, vmalloc_to_page(w->info->screen_buffer)};
+
+	for (const struct page *page : pages)
+		explore_expect(!p2m_revoke(xen_p2m(), _gfn(xen_frame_number(page))), "revoke");
+}
+
 /* The picture is there, and so is what is drawn from now on. */
 void check_restarted(void *p)
 {
@@ -225,6 +243,12 @@ std::vector<race_scenario> scenarios()
 				       {"viewer", in_machine<look_once>}}),
 		 .checks = "what is drawn while somebody looks is seen at the next look",
 		 .seed = nullptr,
+		 .bound = 1},
+		{.scenario = scenario("xenfb_revoked", xenfb_setup,
+				      {{"viewer", in_machine<draw_and_look>},
+				       {"hypervisor", in_machine<revoke_frame>}}),
+		 .checks = "a frame that is revoked while somebody looks is seen all the same",
+		 .seed = "003 p2m lookups race with paging",
 		 .bound = 1},
 		{.scenario = scenario("xenfb_wrap", xenfb_setup_at<0xfffffffe>,
 				      {{"sender", in_machine<draw_two_and_send>},
@@ -297,6 +321,12 @@ race_subsystem races::xenfb_subsystem()
 		 .origin = "the back end forgets what is stale after it has read the pixels",
 		 .killer = "xenfb_look",
 		 .bound = 2,
+		 .reason = "lost update"},
+		{.name = "xenfb_trusts_mapping",
+		 .variant = nullptr,
+		 .origin = "the back end does not ask whether what it read was still the frame",
+		 .killer = "xenfb_revoked",
+		 .bound = 1,
 		 .reason = "lost update"},
 		{.name = "xenfb_reads_words",
 		 .variant = nullptr,

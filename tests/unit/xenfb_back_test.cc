@@ -94,7 +94,7 @@ TEST(xenfb_back, frame_is_mapped_read_only)
 	char *frame;
 
 	mutex_lock(&ref.back->copy_lock);
-	frame = const_cast<char *>(ref.back->frame);
+	frame = static_cast<char *>(xen_foreign_addr(ref.back->frame));
 	mutex_unlock(&ref.back->copy_lock);
 	ASSERT_NE(frame, nullptr);
 	EXPECT_TRUE(kshim_try([](void *p) { (void)*static_cast<volatile char *>(p); }, frame));

@@ -82,20 +82,24 @@ TEST(xenfb_front, publishes_what_the_abi_says)
 	EXPECT_EQ(back.page->depth, 32);
 	/* The directory leads to the very pages of the frame. */
 	u64 dir_frame = back.page->pd[0];
-	auto *dir = static_cast<unsigned long *>(xen_foreign_map(&dir_frame, 1, false));
+	struct xen_foreign *dir_map = xen_foreign_map(&dir_frame, 1, nullptr);
 
-	ASSERT_FALSE(IS_ERR(dir));
+	ASSERT_FALSE(IS_ERR(dir_map));
+	auto *dir = static_cast<unsigned long *>(xen_foreign_addr(dir_map));
+
 	for (int i = 0; i < 16; i++) {
 		u64 frame = dir[i];
-		auto *mapped = static_cast<char *>(xen_foreign_map(&frame, 1, false));
+		struct xen_foreign *frame_map = xen_foreign_map(&frame, 1, nullptr);
 
-		ASSERT_FALSE(IS_ERR(mapped));
+		ASSERT_FALSE(IS_ERR(frame_map));
+		auto *mapped = static_cast<char *>(xen_foreign_addr(frame_map));
+
 		front.info->screen_buffer[i * 4096 + 5] = (char)(i + 1);
 		EXPECT_EQ(mapped[5], (char)(i + 1));
-		xen_foreign_unmap(mapped);
+		xen_foreign_unmap(frame_map);
 	}
 	EXPECT_EQ(dir[16], 0u);
-	xen_foreign_unmap(dir);
+	xen_foreign_unmap(dir_map);
 	back.detach();
 }
 

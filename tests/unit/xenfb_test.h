@@ -257,10 +257,12 @@ public:
 	{
 		u64 number = xenbus_read_unsigned(FRONT_DIR, "page-ref", ~0ull);
 		u64 port = xenbus_read_unsigned(FRONT_DIR, "event-channel", 0);
-		void *mapped = xen_foreign_map(&number, 1, true);
+		xen_foreign_config writable;
 
-		ASSERT_FALSE(IS_ERR(mapped));
-		page = static_cast<xenfb_page *>(mapped);
+		writable.writable = true;
+		page_map = xen_foreign_map(&number, 1, &writable);
+		ASSERT_FALSE(IS_ERR(page_map));
+		page = static_cast<xenfb_page *>(xen_foreign_addr(page_map));
 		irq = bind_interdomain_evtchn_to_irqhandler(xen_domain(XEN_DOM_BACK), XEN_DOM_FRONT,
 							    (evtchn_port_t)port, handler, 0, "raw",
 							    this);
@@ -271,7 +273,8 @@ public:
 	{
 		unbind_from_irqhandler(irq, this);
 		irq = -1;
-		xen_foreign_unmap(page);
+		xen_foreign_unmap(page_map);
+		page_map = nullptr;
 		page = nullptr;
 	}
 
@@ -303,6 +306,7 @@ public:
 	}
 
 	xenfb_page *page = nullptr;
+	struct xen_foreign *page_map = nullptr;
 	int irq = -1;
 	u32 cons = 0;
 	watched<int> events{0};

@@ -23,11 +23,27 @@ public:
 		ranges_.push_back({(u64)alias, (u64)memory, bytes});
 	}
 
-	/* All ranges that begin in [@alias, @alias + @bytes). */
+	/* What [@alias, @alias + @bytes) is of any range; what is beside it stays. */
 	void remove(const void *alias, size_t bytes)
 	{
-		std::erase_if(ranges_,
-			      [=](const range &r) { return r.alias - (u64)alias < bytes; });
+		const u64 first = (u64)alias, end = first + bytes;
+
+		for (size_t i = 0; i < ranges_.size();) {
+			const range r = ranges_[i];
+
+			if (r.alias >= end || r.alias + r.bytes <= first) {
+				i++;
+				continue;
+			}
+			ranges_.erase(ranges_.begin() + (long)i);
+			if (r.alias < first)
+				ranges_.insert(ranges_.begin() + (long)i++,
+					       {r.alias, r.memory, first - r.alias});
+			if (r.alias + r.bytes > end)
+				ranges_.insert(
+					ranges_.begin() + (long)i++,
+					{end, r.memory + (end - r.alias), r.alias + r.bytes - end});
+		}
 	}
 
 	void clear() { ranges_.clear(); }

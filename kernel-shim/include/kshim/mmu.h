@@ -139,8 +139,35 @@ enum mmu_prot {
  */
 void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_prot prot);
 
-/* @addr: from kernel_map_create(). May sleep. On return the addresses are gone. */
+/* @addr: from the calls beside. May sleep. On return the addresses are gone. */
 void kernel_map_destroy(const void *addr);
+
+/**
+ * kernel_map_reserve - addresses where frames come and go while they are in use
+ * @prot: of the frames that kernel_map_set() puts there, and of the scratch memory elsewhere
+ *
+ * Scratch memory is nobody's: it reads as zeroes until something is stored there. Return: as
+ * kernel_map_create(); kernel_map_destroy() ends it.
+ */
+void *kernel_map_reserve(unsigned long nr, enum mmu_prot prot);
+
+/**
+ * kernel_map_set - frames in the place of what is at pages [first, first + nr)
+ *
+ * An access made meanwhile reaches the old or the new, and never nothing; on return none reaches
+ * the old. Calls for one map are made one after the other. Return: 0; -EINVAL; -ENOMEM: what was
+ * there may have become scratch memory.
+ */
+[[nodiscard]] int kernel_map_set(const void *addr, unsigned long first, struct page *const *pages,
+				 unsigned long nr);
+
+/**
+ * kernel_map_scratch - scratch memory in the place of what is at pages [first, first + nr)
+ *
+ * As kernel_map_set(), and cannot fail: when the host has no mappings left for a hole in the
+ * middle, the whole map becomes scratch memory. Return: true: only what was asked for.
+ */
+bool kernel_map_scratch(const void *addr, unsigned long first, unsigned long nr);
 
 /*
  * A kernel window: addresses that one owner (mm's vmap) hands out by itself. Nothing is there until

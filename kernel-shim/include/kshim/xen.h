@@ -12,8 +12,8 @@
  * keeps its own data elsewhere (kmalloc). Event channels are in <xen/events.h>, the store's client
  * side in <xen/xenbus.h>.
  *
- * I1: a foreign mapping holds a reference to every frame in it, so the frames cannot be reused
- *     under it.
+ * I1: a foreign mapping holds a reference to every frame that can be reached by it, so the frames
+ *     cannot be reused under it. It may be revoked at any time: <xen/p2m.h>.
  * I2: what a foreign mapping is asked for comes from the other domain and is checked: a number that
  *     is no frame, or a frame that nobody owns, fails with -EINVAL and maps nothing.
  *
@@ -23,6 +23,7 @@
 #pragma once
 
 #include <linux/types.h>
+#include <xen/p2m.h>
 #include <xen/xen.h>
 
 struct machine_initcall;
@@ -43,19 +44,20 @@ domid_t xen_domid(const struct xen_domain *domain);
 /* The number under which the guest publishes a frame of its own. */
 u64 xen_frame_number(const struct page *page);
 
+/* The guest's. As long as the machine. */
+struct p2m *xen_p2m(void);
+
 /**
  * xen_foreign_map - map frames of the guest, side by side
  * @frames: guest frame numbers as the guest published them; copied before they are checked
  * @nr: how many, at least 1
- * @writable: false = a store through the mapping faults (the way a back end must map pixels)
+ * @config: null: read-only (the way a back end must map pixels), and nobody is told
  *
- * Context: may sleep. Return: the address, owned by the caller until xen_foreign_unmap(); or
- * ERR_PTR(-EINVAL): a number which is no owned frame, or nr is 0; -ENOMEM.
+ * p2m_foreign_map() of the guest's p2m: <xen/p2m.h> says how it is used and ended. Context: may
+ * sleep. Return: ERR_PTR(-EINVAL): a number which is no owned frame, or nr is 0; -ENOMEM.
  */
-void *xen_foreign_map(const u64 *frames, unsigned int nr, bool writable);
-
-/* Ends the mapping and drops the frames' references. Accepts null and ERR_PTR. May sleep. */
-void xen_foreign_unmap(void *addr);
+struct xen_foreign *xen_foreign_map(const u64 *frames, unsigned int nr,
+				    const struct xen_foreign_config *config);
 
 /* Foreign mappings that exist now, and frames in them: for tests and for the leak check at exit. */
 struct xen_foreign_stats {

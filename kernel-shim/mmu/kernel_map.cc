@@ -184,13 +184,14 @@ static void record(struct mmu *mmu, struct kernel_map *map, unsigned long first,
 
 /*
  * To the explorer a step that touches all bytes of the frames that go: who loads one through the
- * mapping does so before or after it.
+ * mapping does so before or after it, and what was stored through it is there.
  */
 static void forget_frames(const struct kernel_map *map, unsigned long first, unsigned long nr)
 {
 	const void *addr = (const void *)(map->addr + (first << PAGE_SHIFT));
 
 	kshim_point(KSHIM_RMW, addr, (unsigned int)(nr << PAGE_SHIFT), __ATOMIC_SEQ_CST);
+	kshim_interrupted_all();
 	kshim_unalias(addr, nr << PAGE_SHIFT);
 }
 

@@ -13,6 +13,8 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 
+#include <xen/paging.h>
+
 #include "p2m_internal.h"
 
 /* Types that an ordinary change makes: those with a frame of RAM, and not the pager's. */
@@ -130,45 +132,70 @@ int p2m_revoke(struct p2m *p2m, gfn_t gfn)
 	return p2m_change(p2m, gfn, judge_revoke, nullptr, P2M_REVOKE, nullptr);
 }
 
+/* An answer of a judge: the gfn has a frame, and it is with the pager. */
+constexpr int PAGED_OUT = 1;
+
 static int judge_remove(u64 old, struct p2m_target *target, void *arg)
 {
 	if (entry_type(old) == p2m_invalid)
 		return -ENOENT;
+	if (p2m_is(entry_type(old), P2M_PAGING))
+		return PAGED_OUT;
 	*target = {.type = p2m_invalid, .page = nullptr, .owned = false, .alone = false};
 	return 0;
 }
 
 int p2m_remove(struct p2m *p2m, gfn_t gfn, enum p2m_wait wait)
 {
-	u64 old;
-	int err = p2m_change(p2m, gfn, judge_remove, nullptr, wait, &old);
+	for (;;) {
+		u64 old;
+		int err = p2m_change(p2m, gfn, judge_remove, nullptr, wait, &old);
 
-	if (!err && old & P2M_OWNED)
-		put_page(entry_page(old));
-	return err;
+		if (err == PAGED_OUT) {
+			err = p2m_paging_drop(p2m, gfn, wait);
+			if (err == -EINVAL)
+				continue; /* it came back meanwhile */
+		} else if (!err && old & P2M_OWNED) {
+			put_page(entry_page(old));
+		}
+		return err;
+	}
+}
+
+/* 0: *@page is what there is. PAGED_OUT: nothing yet. */
+static int try_get_page(struct p2m *p2m, gfn_t gfn, struct page **page, enum p2m_type *type)
+{
+	struct gfn_ref ref;
+	int err = get_gfn(p2m, gfn, &ref);
+
+	*page = nullptr;
+	if (err)
+		return err;
+	*type = ref.type;
+	/* Mutant: an early way out that forgets to put (XSA-277). */
+	if (KSHIM_MUTANT(p2m_missing_put) && !p2m_is(*type, P2M_READABLE))
+		return 0;
+	if (p2m_is(*type, P2M_READABLE)) {
+		*page = ref.page;
+		/* Mutant: what keeps the frame is dropped before the look at it. */
+		if (KSHIM_MUTANT(p2m_put_before_check))
+			put_gfn(&ref);
+		if (*page && !get_page_unless_zero(*page))
+			*page = nullptr;
+	}
+	put_gfn(&ref);
+	return p2m_is(*type, P2M_PAGING) && !*page ? PAGED_OUT : 0;
 }
 
 struct page *get_page_from_gfn(struct p2m *p2m, gfn_t gfn, enum p2m_type *type)
 {
-	struct gfn_ref ref;
-	struct page *page = nullptr;
-	enum p2m_type found;
+	enum p2m_type found = p2m_invalid;
+	struct page *page;
 
-	if (get_gfn(p2m, gfn, &ref))
-		return nullptr;
-	found = ref.type;
-	/* Mutant: an early way out that forgets to put (XSA-277). */
-	if (KSHIM_MUTANT(p2m_missing_put) && !p2m_is(found, P2M_READABLE))
-		return nullptr;
-	if (p2m_is(found, P2M_READABLE)) {
-		page = ref.page;
-		/* Mutant: what keeps the frame is dropped before the look at it. */
-		if (KSHIM_MUTANT(p2m_put_before_check))
-			put_gfn(&ref);
-		if (page && !get_page_unless_zero(page))
-			page = nullptr;
+	while (try_get_page(p2m, gfn, &page, &found) == PAGED_OUT) {
+		if (p2m_page_in(p2m, gfn, true))
+			break;
 	}
-	put_gfn(&ref);
 	if (type)
 		*type = found;
 	return page;

@@ -19,6 +19,8 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 
+#include <xen/paging.h>
+
 #include "p2m_internal.h"
 
 static bool is_counted(const struct p2m *p2m)
@@ -342,6 +344,14 @@ void p2m_abort(struct p2m_update *u)
 		unlock_after_update(u->p2m);
 }
 
+static void count_resident(struct p2m *p2m, bool more)
+{
+	const s64 resident = atomic_long_add_return(more ? 1 : -1, &p2m->resident);
+
+	if (more && (unsigned long)resident > READ_ONCE(p2m->limit))
+		p2m_paging_wake(p2m);
+}
+
 void p2m_commit(struct p2m_update *u)
 {
 	const struct p2m_target *to = &u->target;
@@ -349,17 +359,13 @@ void p2m_commit(struct p2m_update *u)
 	const u64 content = entry_make(to->type, to->page, to->owned);
 
 	p2m_view_follow(p2m, u->gfn, u->old, to);
-	if (to->owned != !!(u->old & P2M_OWNED))
-		atomic_long_add(to->owned ? 1 : -1, &p2m->resident);
-	if (is_counted(p2m)) {
-		p2m_foreign_redirect(p2m, u->gfn, u->entry, to);
-		release_intent(p2m, u->entry, content);
-		return;
-	}
-	/* Under the lock only foreign_lock's holders change the rest of the word. */
-	release_intent(p2m, u->entry, content);
 	p2m_foreign_redirect(p2m, u->gfn, u->entry, to);
-	unlock_after_update(p2m);
+	/* With a lock: only foreign_lock's holders change the rest of the word. */
+	release_intent(p2m, u->entry, content);
+	if (!is_counted(p2m))
+		unlock_after_update(p2m);
+	if (to->owned != !!(u->old & P2M_OWNED))
+		count_resident(p2m, to->owned);
 }
 
 int p2m_change(struct p2m *p2m, gfn_t gfn, p2m_judge_fn judge, void *arg, enum p2m_wait wait,

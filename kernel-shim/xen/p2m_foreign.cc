@@ -231,7 +231,9 @@ struct run {
 	struct page *pages[RUN_MAX];
 };
 
-/* 0; 1: it belongs to another run; -errno. */
+constexpr int ANOTHER_RUN = 1, PAGED_OUT = 2;
+
+/* 0; ANOTHER_RUN; PAGED_OUT: it must be brought back first; -errno. */
 static int add_to_run(struct xen_foreign *foreign, struct run *run)
 {
 	struct foreign_slot *slot = &foreign->slots[run->first + run->nr];
@@ -240,10 +242,14 @@ static int add_to_run(struct xen_foreign *foreign, struct run *run)
 
 	/* F4. */
 	if (run->nr && slot->gfn.val <= run->refs[run->nr - 1].gfn.val)
-		return 1;
+		return ANOTHER_RUN;
 	err = get_gfn(foreign->p2m, slot->gfn, ref);
 	if (err)
 		return err;
+	if (p2m_is(ref->type, P2M_PAGING) && (!ref->page || !allows(foreign, ref->type))) {
+		put_gfn(ref);
+		return PAGED_OUT;
+	}
 	/* While the entry is held: what gets the reference is what was checked. */
 	if (!ref->page || !allows(foreign, ref->type) || !get_page_unless_zero(ref->page)) {
 		put_gfn(ref);
@@ -252,7 +258,7 @@ static int add_to_run(struct xen_foreign *foreign, struct run *run)
 	if (run->nr && ref->page != run->pages[run->nr - 1] + 1) {
 		put_page(ref->page);
 		put_gfn(ref);
-		return 1;
+		return ANOTHER_RUN;
 	}
 	/* Before anything can store: p2m_logdirty.cc, L1. */
 	if (foreign->config.writable)
@@ -295,7 +301,10 @@ static int map_run(struct xen_foreign *foreign, struct run *run)
 	return 0;
 }
 
-/* Slots from @first on that have no frame, as many as fit into one host mapping. */
+/*
+ * Slots from @first on that have no frame, as many as fit into one host mapping; none when the
+ * first one had to be brought back by the pager.
+ */
 static int bring_in(struct xen_foreign *foreign, unsigned int first, unsigned int *nr)
 {
 	struct run run;
@@ -310,6 +319,8 @@ static int bring_in(struct xen_foreign *foreign, unsigned int first, unsigned in
 			break;
 	}
 	*nr = run.nr;
+	if (!run.nr && err == PAGED_OUT)
+		return p2m_page_in(foreign->p2m, foreign->slots[first].gfn, false);
 	if (!run.nr)
 		return err;
 	err = map_run(foreign, &run);

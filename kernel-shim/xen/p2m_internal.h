@@ -8,6 +8,7 @@
  *      p2m_logdirty.cc   the frames stored to
  *      p2m_view.cc       the guest's own mapping
  *      p2m_foreign.cc    another domain's mappings
+ *      paging_internal.h frames on a disk
  *
  *      entry:  63            28 27  24  23     22       21      20    19       0
  *              | frame number  | type | owned | foreign | waited | intent | count |
@@ -119,12 +120,17 @@ struct p2m {
 	struct rw_semaphore view_lock;
 	struct list_head views; /* protected by view_lock */
 
+	struct p2m_paging *paging; /* null: nobody pages; atomic, as the next */
+	atomic_t paging_users;     /* who may look at it */
+	wait_queue_head_t paging_wq;
+
 	unsigned long *dirty; /* null: log-dirty is off; a bit a gfn */
 
 	/* Counters, atomic. */
 	u64 revocations, redirections, timeouts;
 	atomic_long_t paged;
 	atomic_long_t resident; /* frames that the p2m owns */
+	unsigned long limit;    /* above it the pager is woken */
 };
 
 /* Of a gfn of this guest; its node is made when it is not there. Null: no memory. */
@@ -200,5 +206,15 @@ static inline enum p2m_type p2m_rw_type(const struct p2m *p2m)
 {
 	return p2m_logdirty_on(p2m) ? p2m_ram_logdirty : p2m_ram_rw;
 }
+
+/*
+ * paging.cc. Brings @gfn back, which the caller saw in a paging state, or waits until somebody has;
+ * @guest: a vcpu needs it and waits for as long as it takes. Nothing is held. 0: look again;
+ * -EAGAIN: the pager did not answer in time; -ENOENT: nobody pages.
+ */
+[[nodiscard]] int p2m_page_in(struct p2m *p2m, gfn_t gfn, bool guest);
+
+/* p2m_view.cc: has the guest used its mapping of @gfn since the last call? False: it has none. */
+bool p2m_view_test_and_clear_young(struct p2m *p2m, gfn_t gfn);
 
 #endif

@@ -151,6 +151,7 @@ struct p2m *p2m_create(const struct p2m_config *config)
 	/* Mutant: a lookup under a lock, and then a reference to the frame and not to the entry. */
 	if (KSHIM_MUTANT(p2m_references_frames))
 		p2m->config.policy = P2M_RWLOCK;
+	p2m->limit = ~0ul;
 	p2m->levels = levels_for(config->nr_gfns);
 	init_rwsem(&p2m->rwlock);
 	percpu_rwlock_init(&p2m->percpu);
@@ -160,6 +161,7 @@ struct p2m *p2m_create(const struct p2m_config *config)
 	INIT_LIST_HEAD(&p2m->foreign_maps);
 	init_rwsem(&p2m->view_lock);
 	INIT_LIST_HEAD(&p2m->views);
+	init_waitqueue_head(&p2m->paging_wq);
 	return p2m;
 }
 
@@ -191,6 +193,7 @@ void p2m_destroy(struct p2m *p2m)
 {
 	if (IS_ERR_OR_NULL(p2m))
 		return;
+	WARN(p2m->paging, "p2m: paging was left on\n");
 	WARN(!list_empty(&p2m->foreign_maps), "xen: a foreign mapping was left\n");
 	WARN(!list_empty(&p2m->views), "p2m: a view was left\n");
 	p2m_logdirty_stop(p2m);

@@ -96,6 +96,8 @@ static int resolve(struct view_access *a)
 	}
 	if (type == p2m_ram_logdirty)
 		return store_to_logdirty(a);
+	if (p2m_is(type, P2M_PAGING))
+		return p2m_page_in(a->view->p2m, a->gfn, true) ? -EFAULT : 0;
 	return -EFAULT;
 }
 
@@ -135,6 +137,25 @@ void p2m_view_follow(struct p2m *p2m, gfn_t gfn, u64 old, const struct p2m_targe
 		mmu_zap(view->area, address, 1);
 	else if (target->type != p2m_ram_rw)
 		mmu_protect(view->area, address, 1, MMU_RO);
+}
+
+/*
+ * The host keeps its accessed bits to itself, so a mapping is taken for used when it is there, and
+ * taken away: if it is there again the next time, it was used.
+ */
+bool p2m_view_test_and_clear_young(struct p2m *p2m, gfn_t gfn)
+{
+	guard(rwsem_read)(&p2m->view_lock);
+	struct p2m_view *view = find_view(p2m, gfn.val, 1);
+	unsigned long address;
+
+	if (!view)
+		return false;
+	address = mmu_area_start(view->area) + ((gfn.val - view->first) << PAGE_SHIFT);
+	if (!mmu_pte(view->area, address).present)
+		return false;
+	mmu_zap(view->area, address, 1);
+	return true;
 }
 
 struct p2m_view *p2m_view_create(struct p2m *p2m, gfn_t first, unsigned long nr,

@@ -51,6 +51,7 @@ race_subsystem core_subsystem();
 race_subsystem defio_subsystem();
 race_subsystem evtchn_subsystem();
 race_subsystem p2m_subsystem();
+race_subsystem paging_subsystem();
 race_subsystem pin_subsystem();
 race_subsystem vmap_subsystem();
 race_subsystem xenfb_subsystem();

@@ -134,6 +134,9 @@ public:
 	const explore_options &options() const { return options_; }
 	arena &memory() { return arena_; }
 	alias_table &aliases() { return aliases_; }
+
+	/* kshim_interrupted_all() */
+	void interrupted_all();
 	bool mutant(const char *name);
 	void *kept(enum kshim_kept_kind kind);
 	bool keep(enum kshim_kept_kind kind, void *object, void (*drop)(void *object));

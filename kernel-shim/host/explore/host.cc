@@ -155,6 +155,12 @@ void kshim_unalias(const void *alias, size_t bytes)
 		e->aliases().remove(alias, bytes);
 }
 
+void kshim_interrupted_all(void)
+{
+	if (explorer *e = explorer::here())
+		e->interrupted_all();
+}
+
 struct kshim_thread *kshim_thread_start(const char *name, void (*fn)(void *), void *arg)
 {
 	explorer *e = explorer::here();

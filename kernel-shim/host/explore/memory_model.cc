@@ -84,6 +84,14 @@ void explorer::drain(unsigned int left)
 		commit(t);
 }
 
+void explorer::interrupted_all()
+{
+	for (auto &t : threads_) {
+		while (!t->buffer.empty())
+			commit(t.get());
+	}
+}
+
 void explorer::add_drains(std::vector<schedule_option> *options)
 {
 	for (auto &t : threads_) {

@@ -143,6 +143,12 @@ void kshim_alias(const void *alias, const void *memory, size_t bytes);
 void kshim_unalias(const void *alias, size_t bytes);
 
 /*
+ * Part of a step: every processor is interrupted and has answered, as after the shootdown of a
+ * mapping: stores that it has made are in memory.
+ */
+void kshim_interrupted_all(void);
+
+/*
  * What reports and traces call the @bytes at @object; @name must stay, @number (-1: none) is put
  * after it. For the elements of an array the number is the index.
  */
@@ -194,6 +200,8 @@ static inline bool kshim_keep(enum kshim_kept_kind, void *, void (*)(void *))
 static inline void kshim_alias(const void *, const void *, size_t) {}
 
 static inline void kshim_unalias(const void *, size_t) {}
+
+static inline void kshim_interrupted_all(void) {}
 
 static inline void kshim_name(const void *, size_t, const char *, long = -1) {}
 

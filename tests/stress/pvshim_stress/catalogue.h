@@ -11,6 +11,8 @@ namespace stress
 {
 
 scenario defio_scenario();
+scenario p2m_scenario();
+scenario paging_scenario();
 scenario pin_scenario();
 scenario evtchn_scenario();
 scenario vmap_scenario();

@@ -4,7 +4,7 @@
 std::vector<stress::scenario> stress::catalogue()
 {
 	return {
-		defio_scenario(),  pin_scenario(),    evtchn_scenario(),
-		paging_scenario(), p2m_scenario(),    vmap_scenario(),
+		defio_scenario(),  pin_scenario(), evtchn_scenario(),
+		paging_scenario(), p2m_scenario(), vmap_scenario(),
 	};
 }

@@ -242,7 +242,7 @@ void *early_event_setup()
 	peer_back *b = peer_back_make(true);
 	machine_scope bound(b->machine);
 
-	sees(b->front->dev, XenbusStateClosed);
+	sees(b->front->dev, XenbusStateUnknown);
 	b->watch.node = "/local/domain/1/device/vfb/7/state";
 	b->watch.callback = connect_at_once;
 	b->watch.domain = xen_domain(XEN_DOM_BACK);

@@ -98,6 +98,12 @@ TEST(pvshim_race, run_says_that_all_schedules_held)
 	EXPECT_TRUE(has(f, " schedules with at most 1 preemption\n"));
 }
 
+TEST(pvshim_race, run_says_that_store_buffers_are_searched_without_reduction)
+{
+	EXPECT_TRUE(has(race({"run", "mutex", "--bound", "0", "--memory", "tso"}),
+			" schedules with at most 0 preemptions, without reduction (tso)\n"));
+}
+
 TEST(pvshim_race, bound_of_the_command_line_is_taken)
 {
 	EXPECT_TRUE(has(race({"run", "defio_fsync", "--bound", "0"}), "at most 0 preemptions"));

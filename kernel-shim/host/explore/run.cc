@@ -93,19 +93,22 @@ static void found_violation(explorer *e, const explore_scenario &scenario,
 /* What is claimed of a search that found nothing: no more than was done. */
 static std::string summary_of(const explore_options &options, const explore_result &result)
 {
-	std::string n = std::to_string(result.schedules), text;
+	std::string n = std::to_string(result.schedules), text, unreduced;
 
 	if (options.scheduler == explore_scheduler::replay)
 		return "replayed: this schedule violates nothing";
 	if (options.scheduler != explore_scheduler::dfs)
 		return "searched " + n + " schedules; there are others";
+	/* A bigger number than in sc, and no claim that each of them differs from the others. */
+	if (options.memory == explore_memory::tso)
+		unreduced = ", without reduction (tso)";
 	if (result.exhausted)
-		return "exhausted: all " + n + " schedules " + within(options.bound);
+		return "exhausted: all " + n + " schedules " + within(options.bound) + unreduced;
 	text = "searched " + n + " schedules " + within(options.bound) +
 	       ", then gave up at a limit; there are others";
 	if (options.bound > 0)
 		text += " (before that all " + within(options.bound - 1) + ")";
-	return text;
+	return text + unreduced;
 }
 
 /* Runs what @sched wants, and leaves its result. */

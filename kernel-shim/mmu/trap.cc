@@ -4,7 +4,7 @@
  *
  *      SIGSEGV, SIGBUS of an instruction --> the host's part resolves it    return: made again
  *                                        --> kshim_try() of this thread     jump
- *                                        --> in an explored world           violation
+ *                                        --> in an explored world           violation, after it
  *                                        --> the disposition before ours    its handler, or death
  *
  * I1. Our handler runs with no signal blocked by it (SA_NODEFER, empty mask), so faults nest and a
@@ -106,27 +106,58 @@ static void chain(int sig, siginfo_t *info, void *context)
 	pthread_sigmask(SIG_SETMASK, &saved, nullptr);
 }
 
-/* Nobody expected it: in an explored world that is a finding, with a schedule to it. */
-static void report_in_world(const siginfo_t *info, const ucontext_t *uc, bool write)
-{
 #if KSHIM_EXPLORE
+
+/* Nobody expected it: in an explored world that is a finding, with a schedule to it. */
+[[noreturn]] static void report_refused(const void *addr, const void *from, bool write)
+{
 	char what[96], where[96];
 
-	if (!kshim_world_mmu())
-		return;
-	kshim_describe(info->si_addr, what, sizeof(what));
-	kshim_describe((const void *)uc->uc_mcontext.gregs[REG_RIP], where, sizeof(where));
+	kshim_describe(addr, what, sizeof(what));
+	kshim_describe(from, where, sizeof(where));
 	kshim_violation("%s %s unmapped memory at %s", where, write ? "writes" : "reads", what);
-#else
-	(void)info;
-	(void)uc;
-	(void)write;
-#endif
 }
+
+/* As if the instruction at %rsi had called the function at %rax. */
+__attribute__((naked)) static void call_from_access(void)
+{
+	__asm__("push %rsi\n\tjmp *%rax");
+}
+
+/*
+ * A report allocates, which a signal handler must not: the thread makes it where the access was,
+ * when the handler has returned. The registers are lost with the access, which is not made again.
+ * Return: false when this thread is in no explored world.
+ */
+static bool report_in_world(const siginfo_t *info, ucontext_t *uc, bool write)
+{
+	greg_t *regs = uc->uc_mcontext.gregs;
+	constexpr greg_t red_zone = 128, stack_align = 16, direction_flag = 1 << 10;
+
+	if (!kshim_world_mmu())
+		return false;
+	regs[REG_RDI] = (greg_t)info->si_addr;
+	regs[REG_RSI] = regs[REG_RIP];
+	regs[REG_RDX] = write;
+	regs[REG_RAX] = (greg_t)report_refused;
+	regs[REG_RIP] = (greg_t)call_from_access;
+	regs[REG_RSP] = (regs[REG_RSP] - red_zone) & -stack_align;
+	regs[REG_EFL] &= ~direction_flag;
+	return true;
+}
+
+#else
+
+static bool report_in_world(const siginfo_t *, ucontext_t *, bool)
+{
+	return false;
+}
+
+#endif
 
 static void trap_handler(int sig, siginfo_t *info, void *context)
 {
-	const ucontext_t *uc = (const ucontext_t *)context;
+	ucontext_t *uc = (ucontext_t *)context;
 	int saved_errno = errno;
 
 	/* si_code <= 0: kill(2) and the like, no access to speak of. */
@@ -142,7 +173,8 @@ static void trap_handler(int sig, siginfo_t *info, void *context)
 		mmu_report_refused((unsigned long)info->si_addr, write);
 		errno = saved_errno;
 		mmu_fixup_jump();
-		report_in_world(info, uc, write);
+		if (report_in_world(info, uc, write))
+			return;
 	}
 	chain(sig, info, context);
 	errno = saved_errno;

@@ -102,6 +102,11 @@ daemon::daemon(const daemon_options &options, const track_tunables &tunables,
 		close(ended_fd_);
 		throw;
 	}
+	if (holder_.error())
+		message(message_kind::warning,
+			"no process can be made that lets a killed daemon end (%s); if one ever "
+			"hangs: umount -f %s",
+			std::strerror(holder_.error()), mount_point_.c_str());
 	std::lock_guard hold(log_lock_);
 	starting_ = false;
 	for (const auto &[kind, line] : early_lines_)

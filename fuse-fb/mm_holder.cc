@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
 
 #include <fcntl.h>
 #include <sched.h>
@@ -16,8 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "message.h"
 
 namespace fuse_fb
 {
@@ -71,15 +68,13 @@ mm_holder::mm_holder()
 		pthread_sigmask(SIG_BLOCK, &all, &before);
 		pid_ = clone(hold, static_cast<char *>(stack_) + stack_bytes, CLONE_VM,
 			     reinterpret_cast<void *>(static_cast<long>(ends[0])));
-		const int error = errno;
+		error_ = errno;
 		pthread_sigmask(SIG_SETMASK, &before, nullptr);
-		errno = error;
+	} else {
+		error_ = errno;
 	}
-	if (pid_ < 0)
-		message(message_kind::warning,
-			"cannot make the process that lets a killed daemon end (%s); if that ever "
-			"hangs: umount -f",
-			std::strerror(errno));
+	if (pid_ >= 0)
+		error_ = 0;
 	/* The holder has its own copy of the table: this end is its alone from here on. */
 	if (ends[0] >= 0)
 		close(ends[0]);

@@ -31,14 +31,18 @@ namespace fuse_fb
 class mm_holder
 {
 public:
-	/* Without one (no processes left, a sandbox) the daemon works; says so in a line. */
+	/* Without one (no processes left, a sandbox) the daemon works: error(). */
 	mm_holder();
 	/* After the channel has ended. */
 	~mm_holder();
 	mm_holder(const mm_holder &) = delete;
 	mm_holder &operator=(const mm_holder &) = delete;
 
+	/* Why there is none: an errno, or 0. */
+	int error() const { return error_; }
+
 private:
+	int error_ = 0;
 	int lifeline_ = -1; /* the pipe's end that the daemon's death closes */
 	pid_t pid_ = -1;
 	void *stack_ = nullptr;

@@ -293,10 +293,9 @@ int kernel_map_set(const void *addr, unsigned long first, struct page *const *pa
 	err = mmu_map_runs(mmu, map->addr + (first << PAGE_SHIFT), pages, nr, map->prot, MAP_FIXED);
 	mmu_uncharge(mmu, worst);
 	if (err)
-		kernel_map_scratch(addr, first, nr);
-	else
-		record(mmu, map, first, pages, nr);
-	return err;
+		return kernel_map_scratch(addr, first, nr) ? err : -ENOTRECOVERABLE;
+	record(mmu, map, first, pages, nr);
+	return 0;
 }
 
 bool kernel_map_scratch(const void *addr, unsigned long first, unsigned long nr)

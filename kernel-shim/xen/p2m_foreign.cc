@@ -194,6 +194,34 @@ static void settle_in(struct foreign_slot *slot, struct page *page, atomic64_t *
 	atomic_long_inc(&slot->foreign->sequence);
 }
 
+/* Under foreign_lock: the host has made scratch memory of all of it, for want of mappings. */
+static void lose_all(struct xen_foreign *foreign)
+{
+	for (unsigned int i = 0; i < foreign->nr; i++) {
+		struct foreign_slot *slot = &foreign->slots[i];
+
+		if (!slot->page)
+			continue;
+		atomic_inc(&foreign->nr_scratch);
+		let_go(slot, p2m_find_entry(foreign->p2m, slot->gfn), false);
+		tell(slot, XEN_FOREIGN_REVOKED);
+	}
+}
+
+/* Under foreign_lock. 0, or -ENOMEM: then the pages are scratch memory, and their slots know. */
+static int set_frames(struct xen_foreign *foreign, unsigned int first, struct page *const *pages,
+		      unsigned int nr)
+{
+	int err;
+
+	/* F2: when it fails, what was there is gone. */
+	atomic_long_fetch_add(1, &foreign->sequence);
+	err = kernel_map_set(foreign->addr, first, pages, nr);
+	if (err == -ENOTRECOVERABLE)
+		lose_all(foreign);
+	return err == -ENOTRECOVERABLE ? -ENOMEM : err;
+}
+
 void p2m_foreign_redirect(struct p2m *p2m, gfn_t gfn, atomic64_t *entry,
 			  const struct p2m_target *target)
 {
@@ -209,8 +237,8 @@ void p2m_foreign_redirect(struct p2m *p2m, gfn_t gfn, atomic64_t *entry,
 		if (slot->gfn.val != gfn.val || slot->page || !follows(slot, target))
 			continue;
 		/* Not mapped: it stays scratch, and the holder finds out by xen_foreign_renew(). */
-		if (kernel_map_set(slot->foreign->addr, slot_index(slot), &page, 1))
-			continue;
+		if (set_frames(slot->foreign, slot_index(slot), &page, 1))
+			break;
 		get_page(page);
 		if (p2m->config.policy == P2M_COUNTED)
 			atomic64_add((s64)P2M_COUNT_ONE, entry);
@@ -267,12 +295,17 @@ static int add_to_run(struct xen_foreign *foreign, struct run *run)
 	return 0;
 }
 
+/* What a run holds of one frame, when its slot does not need it. */
+static void drop_ref(struct run *run, unsigned int i)
+{
+	put_page(run->pages[i]);
+	put_gfn(&run->refs[i]);
+}
+
 static void drop_run(struct run *run)
 {
-	for (unsigned int i = 0; i < run->nr; i++) {
-		put_page(run->pages[i]);
-		put_gfn(&run->refs[i]);
-	}
+	for (unsigned int i = 0; i < run->nr; i++)
+		drop_ref(run, i);
 	run->nr = 0;
 }
 
@@ -283,19 +316,31 @@ static int map_run(struct xen_foreign *foreign, struct run *run)
 	int err;
 	guard(mutex)(&p2m->foreign_lock);
 
-	err = kernel_map_set(foreign->addr, run->first, run->pages, run->nr);
+	err = set_frames(foreign, run->first, run->pages, run->nr);
 	if (err)
 		return err;
 	for (unsigned int i = 0; i < run->nr; i++) {
 		struct foreign_slot *slot = &foreign->slots[run->first + i];
-		atomic64_t *entry = run->refs[i].entry;
 
-		settle_in(slot, run->pages[i], entry);
+		/*
+		 * An update has redirected it since we looked, to this frame: we hold the entry.
+		 * Mutant: what the slot has is taken a second time, and given back once.
+		 */
+		if (slot->page && !KSHIM_MUTANT(p2m_maps_twice)) {
+			drop_ref(run, i);
+			continue;
+		}
+		settle_in(slot, run->pages[i], run->refs[i].entry);
 		/* The lookup's reference is another one, with policies that have such. */
 		if (!counted)
 			put_gfn(&run->refs[i]);
-		/* F3. */
-		else if (p2m->config.revoke && entry_read(entry) & P2M_INTENT)
+	}
+	/* F3; when all are settled, since this may be the end of all. */
+	for (unsigned int i = 0; counted && p2m->config.revoke && i < run->nr; i++) {
+		struct foreign_slot *slot = &foreign->slots[run->first + i];
+		atomic64_t *entry = p2m_find_entry(p2m, slot->gfn);
+
+		if (slot->page && entry_read(entry) & P2M_INTENT)
 			revoke(slot, entry, false);
 	}
 	return 0;

@@ -32,6 +32,7 @@ struct p2m_world {
 	struct p2m *p2m;
 	struct p2m_view *view;
 	struct gfn_ref refs[2];
+	struct xen_foreign *foreign;
 	struct page *spare;  /* for who wants to change a frame */
 	struct page *others; /* frames that the end of the world puts */
 	u32 read_only;       /* the word of gfn 1 when it became read-only; 0: it did not */
@@ -238,6 +239,47 @@ void check_read_only(void *p)
 	check_free(p);
 }
 
+/* A mapping that follows its gfn, and is mapped again by its holder at the same time. */
+void *setup_followed()
+{
+	auto *w = static_cast<p2m_world *>(setup());
+	machine_scope bound(w->machine);
+	const u64 gfn = 1;
+	xen_foreign_config config;
+
+	config.redirect = true;
+	w->foreign = p2m_foreign_map(w->p2m, &gfn, 1, &config);
+	explore_expect(!IS_ERR(w->foreign), "no mapping");
+	return w;
+}
+
+void use_foreign(p2m_world *w)
+{
+	u32 word;
+
+	explore_expect(!xen_foreign_read(w->foreign, 0, &word, sizeof(word)), "renew");
+	explore_expect(word == MINE || word == NEWER, "a mapping shows %#x", word);
+}
+
+void follow(p2m_world *w)
+{
+	if (!p2m_change_frame(w->p2m, _gfn(1), w->spare, P2M_REVOKE))
+		w->spare = nullptr;
+}
+
+void check_followed(void *p)
+{
+	auto *w = static_cast<p2m_world *>(p);
+
+	{
+		machine_scope bound(w->machine);
+
+		use_foreign(w);
+		xen_foreign_unmap(w->foreign);
+	}
+	check_free(p);
+}
+
 /* ---- promotion ---- */
 
 template <int who>
@@ -341,6 +383,13 @@ race_subsystem races::p2m_subsystem()
 		 .seed = SEED,
 		 .bound = 2},
 		{.scenario = scenario(
+			 "p2m_follow",
+			 {{"holder", in_machine<use_foreign>}, {"changer", in_machine<follow>}},
+			 check_followed, setup_followed),
+		 .checks = "a mapping that follows its gfn is mapped once",
+		 .seed = SEED,
+		 .bound = 2},
+		{.scenario = scenario(
 			 "p2m_promote",
 			 {{"first", in_machine<promote<0>>}, {"second", in_machine<promote<1>>}},
 			 check_promoted),
@@ -398,6 +447,13 @@ race_subsystem races::p2m_subsystem()
 		 .killer = "p2m_foreign",
 		 .bound = 2,
 		 .reason = "stored to that is read-only"},
+		{.name = "p2m_maps_twice",
+		 .variant = nullptr,
+		 .origin = "a page that was redirected while its holder mapped it again is taken "
+			   "twice and given back once (found by the stress test)",
+		 .killer = "p2m_follow",
+		 .bound = 2,
+		 .reason = "no end"},
 		{.name = "p2m_logdirty_early",
 		 .variant = nullptr,
 		 .origin =

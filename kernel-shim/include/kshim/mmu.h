@@ -155,8 +155,8 @@ void *kernel_map_reserve(unsigned long nr, enum mmu_prot prot);
  * kernel_map_set - frames in the place of what is at pages [first, first + nr)
  *
  * An access made meanwhile reaches the old or the new, and never nothing; on return none reaches
- * the old. Calls for one map are made one after the other. Return: 0; -EINVAL; -ENOMEM: what was
- * there may have become scratch memory.
+ * the old. Calls for one map are made one after the other. Return: 0; -EINVAL; -ENOMEM: these
+ * pages may have become scratch memory; -ENOTRECOVERABLE: the whole map has.
  */
 [[nodiscard]] int kernel_map_set(const void *addr, unsigned long first, struct page *const *pages,
 				 unsigned long nr);

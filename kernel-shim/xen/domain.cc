@@ -55,11 +55,16 @@ void xen_foreign_stats(struct xen_foreign_stats *stats)
 	*stats = {.mappings = (unsigned int)p2m.foreign_maps, .frames = p2m.foreign_frames};
 }
 
-/* A PV guest's frames are the machine's, by the same numbers, and their owner is its allocator. */
-static int make_p2m(struct hypervisor *xen)
+/*
+ * A PV guest's frames are the machine's, by the same numbers, and their owner is its allocator. A
+ * machine without memory (no mmu_initcall) has no frames, and a store and ports all the same.
+ */
+static int make_p2m(struct pv_machine *m, struct hypervisor *xen)
 {
 	struct p2m_config config;
 
+	if (!m->mmu)
+		return 0;
 	mmu_page_array(&config.nr_gfns);
 	config.nr_identity = config.nr_gfns;
 	xen->p2m = p2m_create(&config);
@@ -92,7 +97,7 @@ static int xen_init(struct pv_machine *m)
 	spin_lock_init(&xen->watch_lock);
 	mutex_init(&xen->store_lock);
 	INIT_LIST_HEAD(&xen->watches);
-	err = make_p2m(xen);
+	err = make_p2m(m, xen);
 	if (err)
 		goto free_xen;
 	err = xen_store_init(xen);

@@ -25,6 +25,7 @@
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
+#include <linux/kcsan-checks.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 #include <xen/events.h>
@@ -133,6 +134,7 @@ static void disconnect(struct xenfb_back *back)
 	{
 		guard(spinlock)(&back->state_lock);
 		back->connected = false;
+		kcsan_check_write(&back->stale.nr, sizeof(back->stale.nr));
 		back->stale.nr = 0;
 	}
 	wake_up_all(&back->drained_wq);

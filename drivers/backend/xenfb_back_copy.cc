@@ -22,6 +22,7 @@
 #include <kshim/mmu.h>
 #include <kshim/mutant.h>
 #include <linux/errno.h>
+#include <linux/kcsan-checks.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 
@@ -100,9 +101,11 @@ static bool copy_all(struct xenfb_back *back, struct copy_job *job)
 /* A frame whose pages are revoked this often while they are copied is left for the next look. */
 constexpr unsigned int COPY_LEASES = 1000;
 
-static void take_stale(struct xenfb_back *back, struct copy_job *job)
+static void take_stale_locked(struct xenfb_back *back, struct copy_job *job)
+	__must_hold(back->state_lock);
+
+static void take_stale_locked(struct xenfb_back *back, struct copy_job *job)
 {
-	guard(spinlock)(&back->state_lock);
 	job->layout = back->layout;
 	job->generation = back->generation;
 	job->connected = back->connected;
@@ -112,8 +115,19 @@ static void take_stale(struct xenfb_back *back, struct copy_job *job)
 				fb_rect_entry_make(0, 0, back->layout.width, back->layout.height));
 	job->set.nr = back->stale.nr;
 	memcpy(job->set.entry, back->stale.entry, back->stale.nr * sizeof(job->set.entry[0]));
+	kcsan_check_write(&back->stale.nr, sizeof(back->stale.nr));
 	if (!KSHIM_MUTANT(xenfb_forgets_stale))
 		back->stale.nr = 0;
+}
+
+/* Mutant: without state_lock, beside events that make more of it stale. */
+static void take_stale(struct xenfb_back *back, struct copy_job *job) __no_thread_safety_analysis
+{
+	if (!KSHIM_MUTANT(xenfb_stale_unlocked))
+		spin_lock(&back->state_lock);
+	take_stale_locked(back, job);
+	if (!KSHIM_MUTANT(xenfb_stale_unlocked))
+		spin_unlock(&back->state_lock);
 }
 
 /* Unless the geometry changed meanwhile: then all is stale anyway. */

@@ -8,6 +8,7 @@
 
 #include <linux/err.h>
 #include <linux/fb.h>
+#include <linux/kcsan-checks.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
 
@@ -50,8 +51,11 @@ unsigned int fb_damage_take(struct fb_info *info, struct fb_rect *rects, unsigne
 
 bool fb_damage_pending(struct fb_info *info)
 {
-	guard(spinlock)(&info->damage->lock);
-	return info->damage->set.nr != 0;
+	struct fb_damage *damage = info->damage;
+
+	guard(spinlock)(&damage->lock);
+	kcsan_check_read(&damage->set.nr, sizeof(damage->set.nr));
+	return damage->set.nr != 0;
 }
 
 int fb_damage_set_geometry(struct fb_info *info)
@@ -74,6 +78,7 @@ int fb_damage_set_geometry(struct fb_info *info)
 	lines = (info->screen_size - offset - line) / info->fix.line_length + 1;
 
 	guard(spinlock)(&damage->lock);
+	kcsan_check_write(&damage->geometry, sizeof(damage->geometry));
 	damage->geometry.width = var->xres;
 	damage->geometry.height = (u32)min((u64)var->yres, lines);
 	damage->geometry.bytes_per_pixel = bytes_per_pixel;
@@ -88,8 +93,11 @@ int fb_damage_set_geometry(struct fb_info *info)
 
 void fb_damage_geometry(struct fb_info *info, struct fb_geometry *geometry)
 {
-	guard(spinlock)(&info->damage->lock);
-	*geometry = info->damage->geometry;
+	struct fb_damage *damage = info->damage;
+
+	guard(spinlock)(&damage->lock);
+	kcsan_check_read(&damage->geometry, sizeof(damage->geometry));
+	*geometry = damage->geometry;
 }
 
 void fb_damage_stats(struct fb_info *info, struct fb_damage_stats *stats)

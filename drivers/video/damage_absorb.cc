@@ -31,6 +31,7 @@
 #include "video/damage_private.h"
 
 #include <linux/fb.h>
+#include <linux/kcsan-checks.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 
@@ -59,6 +60,7 @@ void flush_rects(struct fb_absorber *a)
 		fb_rect_set_add(&damage->set, fb_rect_entry_make(0, 0, damage->geometry.width,
 								 damage->geometry.height));
 	} else {
+		kcsan_check_write(&damage->set.nr, sizeof(damage->set.nr));
 		if (damage->set.nr == 0) {
 			/* The usual case: they were compared with each other already. */
 			memcpy(damage->set.entry, a->closed, a->nr_closed * sizeof(a->closed[0]));

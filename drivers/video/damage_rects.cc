@@ -8,6 +8,7 @@
  */
 #include "video/damage_rects.h"
 
+#include <linux/kcsan-checks.h>
 #include <linux/string.h>
 
 struct fb_rect_entry fb_rect_union(const struct fb_rect_entry *a, const struct fb_rect_entry *b)
@@ -54,6 +55,7 @@ static unsigned int cheapest_partner(const struct fb_rect_set *set,
 
 void fb_rect_set_add(struct fb_rect_set *set, struct fb_rect_entry entry)
 {
+	kcsan_check_write(&set->nr, sizeof(set->nr));
 	unsigned int i;
 
 	if (entry.x0 >= entry.x1 || entry.y0 >= entry.y1)
@@ -85,6 +87,8 @@ void fb_rect_set_add(struct fb_rect_set *set, struct fb_rect_entry entry)
 unsigned int fb_rect_set_take(struct fb_rect_set *set, struct fb_rect *rects,
 			      unsigned int max_rects)
 {
+	kcsan_check_write(&set->nr, sizeof(set->nr));
+
 	unsigned int nr = min(set->nr, max_rects);
 
 	for (unsigned int i = 0; i < nr; i++) {

@@ -34,7 +34,7 @@ def arguments_of(arguments, source):
         elif argument in ("-o", "-MQ", "-MF", "-include"):
             skip = True
         elif not DROP.match(argument) and not argument.endswith(source) \
-                and not re.match(r"^(\S*/)?(c\+\+|g\+\+|clang\+\+)(-\d+)?$", argument):
+                and not re.match(r"^(\S*/)?(c\+\+|g\+\+|clang\+\+|cc|gcc|clang)(-\d+)?$", argument):
             kept.append(argument)
     return kept
 
@@ -52,6 +52,8 @@ def check(tree):
         if not source.startswith(ROOMS):
             continue
         flags = arguments_of(arguments, source)
+        if source.endswith(".c"):
+            flags += ["-x", "c"]
         jobs.append((source, flags, folder, os.path.join(tree.top, source)))
         if source.startswith("kernel-shim/core/") and "-DKSHIM_EXPLORE=0" in flags:
             flags_of_mm = (flags, folder)

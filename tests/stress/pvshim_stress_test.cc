@@ -56,12 +56,15 @@ TEST(pvshim_stress, every_scenario_holds)
 {
 	for (const json &s : catalogue()) {
 		const std::string name = s.at("name");
-		const finished f = stress({name, "--seconds", "8", "--json"});
+		const finished f = stress({name, "--seconds", "5", "--json"});
 		const json result = report_of(f).at("scenarios").at(0);
 
 		EXPECT_EQ(f.code, HELD) << f.output;
 		EXPECT_EQ(result.at("violations"), 0);
-		EXPECT_GT(result.at("counters").at("rounds"), 3) << "too slow, not wrong";
+		std::uint64_t most = 0;
+		for (const json &value : result.at("counters"))
+			most = std::max(most, value.get<std::uint64_t>());
+		EXPECT_GT(most, 3u) << name << ": too slow, not wrong";
 	}
 }
 

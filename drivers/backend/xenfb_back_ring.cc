@@ -96,6 +96,8 @@ static void handle_update(struct xenfb_back *back, const struct xenfb_update *up
 				    update->width, update->height, update->x, update->y);
 		return;
 	}
+	/* No more than the ring holds; the drain has made sure. */
+	BUG_ON(batch->n == ARRAY_SIZE(batch->rects));
 	batch->rects[batch->n++] = {x0, y0, x1 - x0, y1 - y0};
 }
 

@@ -97,58 +97,79 @@ s64 mmu_count_runs(struct page *const *pages, unsigned long nr)
 	return runs;
 }
 
-void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_prot prot)
-{
-	struct mmu *mmu = current_mmu();
-	struct mmu_mapping reserve = {.addr = MMU_KERNEL_MAP_HINT,
-				      .bytes = 0,
-				      .prot = PROT_NONE,
-				      .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-				      .fd = -1,
-				      .offset = 0};
-	struct kernel_map *map;
-	void *range;
-	int err;
-
-	if (nr == 0 || nr >= MMU_WINDOW >> PAGE_SHIFT || !mmu_pages_are_ours(mmu, pages, nr))
-		return ERR_PTR(-EINVAL);
-	map = kzalloc_obj(struct kernel_map, GFP_KERNEL);
-	if (!map)
-		return ERR_PTR(-ENOMEM);
-	map->nr = nr;
-	map->charged = mmu_count_runs(pages, nr) + 1;
-	err = mmu_charge(mmu, map->charged);
-	if (err)
-		goto free_map;
-	reserve.bytes = (nr + 1) << PAGE_SHIFT;
-	range = mmu_host_mmap(mmu, reserve);
-	err = PTR_ERR_OR_ZERO(range);
-	if (err)
-		goto uncharge;
-	map->addr = (unsigned long)range;
-	mmu_world_maps(mmu, map->addr, reserve.bytes);
-	err = mmu_map_runs(mmu, map->addr, pages, nr, mmu_host_prot(prot), MAP_FIXED);
-	if (err)
-		goto unmap;
-	scoped_guard (spinlock, &mmu->lock)
-		list_add(&map->node, &mmu->kernel_maps);
-	return range;
-
-unmap:
-	unmap_range(map);
-uncharge:
-	mmu_uncharge(mmu, map->charged);
-free_map:
-	kfree(map);
-	return ERR_PTR(err);
-}
-
 static void unmap_and_free(struct mmu *mmu, struct kernel_map *map)
 {
 	unmap_range(map);
 	mmu_uncharge(mmu, map->charged);
 	kvfree(map->records);
 	kfree(map);
+}
+
+/* Addresses for @nr pages and the guard, charged with @charge mappings; on no list yet. */
+static struct kernel_map *make_map(struct mmu *mmu, unsigned long nr, enum mmu_prot prot,
+				   s64 charge)
+{
+	const struct mmu_mapping reserve = {.addr = MMU_KERNEL_MAP_HINT,
+					    .bytes = (nr + 1) << PAGE_SHIFT,
+					    .prot = PROT_NONE,
+					    .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+					    .fd = -1,
+					    .offset = 0};
+	struct kernel_map *map = kzalloc_obj(struct kernel_map, GFP_KERNEL);
+	void *range;
+	int err;
+
+	if (!map)
+		return (struct kernel_map *)ERR_PTR(-ENOMEM);
+	map->nr = nr;
+	map->prot = mmu_host_prot(prot);
+	map->charged = charge;
+	err = mmu_charge(mmu, charge);
+	if (err)
+		goto free_map;
+	range = mmu_host_mmap(mmu, reserve);
+	err = PTR_ERR_OR_ZERO(range);
+	if (err)
+		goto uncharge;
+	map->addr = (unsigned long)range;
+	mmu_world_maps(mmu, map->addr, reserve.bytes);
+	return map;
+
+uncharge:
+	mmu_uncharge(mmu, charge);
+free_map:
+	kfree(map);
+	return (struct kernel_map *)ERR_PTR(err);
+}
+
+/* It can be found from now on; or, with an error, it is gone. */
+static void *finish_map(struct mmu *mmu, struct kernel_map *map, int err)
+{
+	if (err) {
+		unmap_and_free(mmu, map);
+		return ERR_PTR(err);
+	}
+	guard(spinlock)(&mmu->lock);
+	list_add(&map->node, &mmu->kernel_maps);
+	return (void *)map->addr;
+}
+
+static bool can_map(unsigned long nr)
+{
+	return nr > 0 && nr < MMU_WINDOW >> PAGE_SHIFT;
+}
+
+void *kernel_map_create(struct page *const *pages, unsigned long nr, enum mmu_prot prot)
+{
+	struct mmu *mmu = current_mmu();
+	struct kernel_map *map;
+
+	if (!can_map(nr) || !mmu_pages_are_ours(mmu, pages, nr))
+		return ERR_PTR(-EINVAL);
+	map = make_map(mmu, nr, prot, mmu_count_runs(pages, nr) + 1);
+	if (IS_ERR(map))
+		return map;
+	return finish_map(mmu, map, mmu_map_runs(mmu, map->addr, pages, nr, map->prot, MAP_FIXED));
 }
 
 /* ---- reserved maps ---- */
@@ -225,52 +246,15 @@ static struct kernel_map *find_reserved(struct mmu *mmu, const void *addr)
 void *kernel_map_reserve(unsigned long nr, enum mmu_prot prot)
 {
 	struct mmu *mmu = current_mmu();
-	struct mmu_mapping reserve = {.addr = MMU_KERNEL_MAP_HINT,
-				      .bytes = (nr + 1) << PAGE_SHIFT,
-				      .prot = PROT_NONE,
-				      .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-				      .fd = -1,
-				      .offset = 0};
 	struct kernel_map *map;
-	void *range;
-	int err;
 
-	if (nr == 0 || nr >= MMU_WINDOW >> PAGE_SHIFT)
+	if (!can_map(nr))
 		return ERR_PTR(-EINVAL);
-	map = kzalloc_obj(struct kernel_map, GFP_KERNEL);
-	if (!map)
-		return ERR_PTR(-ENOMEM);
-	map->nr = nr;
-	map->prot = mmu_host_prot(prot);
-	map->charged = 2; /* the guard is one */
-	err = -ENOMEM;
+	map = make_map(mmu, nr, prot, 2); /* the guard is one */
+	if (IS_ERR(map))
+		return map;
 	map->records = (u64 *)kvcalloc(nr, sizeof(u64), GFP_KERNEL);
-	if (!map->records)
-		goto free_map;
-	err = mmu_charge(mmu, map->charged);
-	if (err)
-		goto free_map;
-	range = mmu_host_mmap(mmu, reserve);
-	err = PTR_ERR_OR_ZERO(range);
-	if (err)
-		goto uncharge;
-	map->addr = (unsigned long)range;
-	mmu_world_maps(mmu, map->addr, reserve.bytes);
-	err = map_scratch(mmu, map, 0, nr);
-	if (err)
-		goto unmap;
-	scoped_guard (spinlock, &mmu->lock)
-		list_add(&map->node, &mmu->kernel_maps);
-	return range;
-
-unmap:
-	unmap_range(map);
-uncharge:
-	mmu_uncharge(mmu, map->charged);
-free_map:
-	kvfree(map->records);
-	kfree(map);
-	return ERR_PTR(err);
+	return finish_map(mmu, map, map->records ? map_scratch(mmu, map, 0, nr) : -ENOMEM);
 }
 
 int kernel_map_set(const void *addr, unsigned long first, struct page *const *pages,

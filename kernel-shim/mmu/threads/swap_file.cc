@@ -53,10 +53,10 @@ static enum failure chance(struct host_swap *host)
 	return (enum failure)(NO_SPACE + (x >> 32) % 3);
 }
 
-static int write_slot(struct swap_file *swap, unsigned long slot, const void *page)
+/* Moves the slot's bytes one way or the other, as far as @failure lets it. 0 or -errno. */
+template <typename move_fn>
+static int transfer(unsigned long slot, enum failure failure, const move_fn &move)
 {
-	struct host_swap *host = host_of(swap);
-	const enum failure failure = chance(host);
 	const size_t bytes = failure == HALF_A_PAGE ? PAGE_SIZE / 2 : PAGE_SIZE;
 	size_t done = 0;
 
@@ -65,8 +65,7 @@ static int write_slot(struct swap_file *swap, unsigned long slot, const void *pa
 	if (failure == IO_ERROR)
 		return -EIO;
 	while (done < bytes) {
-		const ssize_t n = pwrite(host->fd, (const char *)page + done, bytes - done,
-					 (off_t)(slot * PAGE_SIZE + done));
+		const ssize_t n = move(done, bytes - done, (off_t)(slot * PAGE_SIZE + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -79,28 +78,25 @@ static int write_slot(struct swap_file *swap, unsigned long slot, const void *pa
 	return failure == HALF_A_PAGE ? -EIO : 0;
 }
 
+static int write_slot(struct swap_file *swap, unsigned long slot, const void *page)
+{
+	struct host_swap *host = host_of(swap);
+
+	return transfer(slot, chance(host), [&](size_t done, size_t bytes, off_t at) {
+		return pwrite(host->fd, (const char *)page + done, bytes, at);
+	});
+}
+
 static int read_slot(struct swap_file *swap, unsigned long slot, void *page)
 {
 	struct host_swap *host = host_of(swap);
 	const enum failure failure = chance(host);
-	const size_t bytes = failure == HALF_A_PAGE ? PAGE_SIZE / 2 : PAGE_SIZE;
-	size_t done = 0;
 
-	if (failure == NO_SPACE || failure == IO_ERROR)
-		return -EIO;
-	while (done < bytes) {
-		const ssize_t n = pread(host->fd, (char *)page + done, bytes - done,
-					(off_t)(slot * PAGE_SIZE + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EIO;
-		done += (size_t)n;
-	}
-	return failure == HALF_A_PAGE ? -EIO : 0;
+	/* Reading needs no space. */
+	return transfer(slot, failure == NO_SPACE ? IO_ERROR : failure,
+			[&](size_t done, size_t bytes, off_t at) {
+				return pread(host->fd, (char *)page + done, bytes, at);
+			});
 }
 
 static int open_unnamed(void)

@@ -167,7 +167,7 @@ TEST(xenfb_stress, copy_is_the_frame_and_the_frame_what_was_stored)
 		end.arrive_and_wait();
 		/* Both ends have found each other again. All that was lied about is told anew. */
 		EXPECT_TRUE(eventually([&] { return settle(), connected(x.get()); }))
-			<< "round " << rounds << m.log_text();
+			<< "round " << rounds << m.log();
 		EXPECT_EQ(xenfb_flush(x.get()), 0);
 		resize(info, random);
 		EXPECT_EQ(xenfb_flush(x.get()), 0);

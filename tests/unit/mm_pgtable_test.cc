@@ -4,8 +4,6 @@
  * and without a hypervisor. Programs are threads whose loads and stores are instructions.
  */
 #include <cstdlib>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,7 +11,6 @@
 #include <gtest/gtest.h>
 
 #include <kshim/fault.h>
-#include <kshim/machine.h>
 #include <kshim/user.h>
 #include <kshim/xen_mmu.h>
 #include <linux/err.h>
@@ -23,37 +20,21 @@
 #include <linux/rmap.h>
 #include <linux/vmalloc.h>
 
+#include "unit/test_machine.h"
+
 namespace
 {
 
-class world
+class world : public test_machine
 {
 public:
+	/* @policy "native": below the page tables there is no hypervisor. */
 	explicit world(const std::string &policy, size_t memory = 4ul << 20)
-		: params_("pin.policy=" + policy)
+		: test_machine(
+			  calls(policy),
+			  {.memory_bytes = memory, .nr_cpus = 2, .params = params(policy).c_str()}),
+		  xen_(policy != "native")
 	{
-		static const machine_initcall *const with_xen[] = {&mmu_initcall, &xen_mmu_initcall,
-								   &mm_initcall, nullptr};
-		static const machine_initcall *const without[] = {&mmu_initcall, &mm_initcall,
-								  nullptr};
-		pv_machine_config config;
-
-		config.memory_bytes = memory;
-		config.nr_cpus = 2;
-		xen_ = policy != "native";
-		config.params = xen_ ? params_.c_str() : nullptr;
-		config.log = [](void *ctx, int, const char *line) {
-			world *w = static_cast<world *>(ctx);
-			std::lock_guard<std::mutex> g(w->log_lock_);
-
-			w->log_ += line;
-			w->log_ += '\n';
-		};
-		config.log_ctx = this;
-		machine_ = pv_machine_create(&config, xen_ ? with_xen : without);
-		if (IS_ERR(machine_))
-			std::abort();
-		scope_ = std::make_unique<machine_scope>(machine_);
 		EXPECT_EQ(pin_policy_name(), policy);
 	}
 	~world()
@@ -64,11 +45,7 @@ public:
 		vm_unmap_aliases();
 		EXPECT_EQ(nr_free_pages(), totalram_pages());
 		EXPECT_EQ(stats().tables, 0u);
-		scope_.reset();
-		EXPECT_EQ(pv_machine_destroy(machine_), expected_warnings) << log();
 	}
-	world(const world &) = delete;
-	world &operator=(const world &) = delete;
 
 	struct pgtable_stats stats() const
 	{
@@ -77,23 +54,20 @@ public:
 		pgtable_stats(&s);
 		return s;
 	}
-	pv_machine *machine() { return machine_; }
 	bool has_xen() const { return xen_; }
-	std::string log()
-	{
-		std::lock_guard<std::mutex> g(log_lock_);
-
-		return log_;
-	}
-	unsigned int expected_warnings = 0;
 
 private:
-	std::string params_;
-	bool xen_;
-	pv_machine *machine_;
-	std::unique_ptr<machine_scope> scope_;
-	std::mutex log_lock_;
-	std::string log_;
+	static std::string params(const std::string &policy)
+	{
+		return policy == "native" ? "" : "pin.policy=" + policy;
+	}
+	static std::vector<const machine_initcall *> calls(const std::string &policy)
+	{
+		if (policy == "native")
+			return {&mmu_initcall, &mm_initcall};
+		return {&mmu_initcall, &xen_mmu_initcall, &mm_initcall};
+	}
+	const bool xen_;
 };
 
 struct mm_struct *new_mm()

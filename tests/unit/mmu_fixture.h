@@ -15,35 +15,20 @@
 
 #include <gtest/gtest.h>
 
-#include <kshim/machine.h>
 #include <kshim/mmu.h>
 #include <kshim/user.h>
+
+#include "unit/test_machine.h"
 
 namespace mmu_test
 {
 
-/* A machine, bound to the constructing thread. Destroying it must not warn. */
-class world
+class world : public test_machine
 {
 public:
 	explicit world(size_t memory = 4ul << 20)
+		: test_machine({&mmu_initcall}, {.memory_bytes = memory})
 	{
-		static const machine_initcall *const calls[] = {&mmu_initcall, nullptr};
-		pv_machine_config config;
-
-		config.memory_bytes = memory;
-		config.log = [](void *ctx, int, const char *line) {
-			world *w = static_cast<world *>(ctx);
-			std::lock_guard<std::mutex> g(w->log_lock_);
-
-			w->log_ += line;
-			w->log_ += '\n';
-		};
-		config.log_ctx = this;
-		machine_ = pv_machine_create(&config, calls);
-		if (IS_ERR(machine_))
-			std::abort();
-		scope_ = std::make_unique<machine_scope>(machine_);
 		unsigned long nr;
 
 		pages_ = mmu_page_array(&nr);
@@ -51,16 +36,9 @@ public:
 	}
 	~world()
 	{
-		struct mmu_stats stats;
-
-		mmu_fail_call(machine_, 0);
-		::mmu_stats(&stats);
-		EXPECT_EQ(stats.host_mappings, expected_mappings);
-		scope_.reset();
-		EXPECT_EQ(pv_machine_destroy(machine_), expected_warnings) << log();
+		mmu_fail_call(machine(), 0);
+		EXPECT_EQ(stats().host_mappings, expected_mappings);
 	}
-	world(const world &) = delete;
-	world &operator=(const world &) = delete;
 
 	struct page *page(unsigned long n) const { return pages_ + n; }
 	volatile u32 *word(unsigned long n) const
@@ -74,23 +52,11 @@ public:
 		::mmu_stats(&s);
 		return s;
 	}
-	pv_machine *machine() const { return machine_; }
-	std::string log()
-	{
-		std::lock_guard<std::mutex> g(log_lock_);
 
-		return log_;
-	}
-
-	unsigned int expected_warnings = 0;
 	u64 expected_mappings = 0;
 
 private:
-	pv_machine *machine_;
-	std::unique_ptr<machine_scope> scope_;
 	struct page *pages_;
-	std::mutex log_lock_;
-	std::string log_;
 };
 
 /* An area of a machine; a test says what its faults do. */

@@ -13,7 +13,6 @@
 
 #include <gtest/gtest.h>
 
-#include <kshim/machine.h>
 #include <kshim/mmu.h>
 #include <linux/fb.h>
 #include <linux/fs.h>
@@ -22,53 +21,21 @@
 #include <video/damage.h>
 #include <video/fb_defio.h>
 
+#include "unit/test_machine.h"
+
 namespace video_test
 {
 
 constexpr auto deadline = std::chrono::seconds(60);
 
-/* A machine, bound to the constructing thread; destroying it must not warn. */
-class world
+class world : public test_machine
 {
 public:
 	explicit world(size_t memory = 64ul << 20)
+		: test_machine({&mmu_initcall, &mm_initcall, &fb_initcall},
+			       {.memory_bytes = memory})
 	{
-		static const machine_initcall *const calls[] = {&mmu_initcall, &mm_initcall,
-								&fb_initcall, nullptr};
-		pv_machine_config config;
-
-		config.memory_bytes = memory;
-		machine_ = pv_machine_create(&config, calls);
-		if (IS_ERR(machine_))
-			std::abort();
-		scope_ = std::make_unique<machine_scope>(machine_);
 	}
-	~world()
-	{
-		unsigned int expected = expected_warnings;
-
-		scope_.reset();
-		EXPECT_EQ(pv_machine_destroy(machine_), expected);
-	}
-	world(const world &) = delete;
-	world &operator=(const world &) = delete;
-
-	/* A thread of a guest program. */
-	std::thread thread(std::function<void()> body)
-	{
-		return std::thread([this, body = std::move(body)] {
-			machine_scope scope(machine_);
-
-			body();
-		});
-	}
-	pv_machine *machine() { return machine_; }
-
-	unsigned int expected_warnings = 0;
-
-private:
-	pv_machine *machine_;
-	std::unique_ptr<machine_scope> scope_;
 };
 
 struct mode {

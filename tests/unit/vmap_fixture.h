@@ -8,80 +8,36 @@
 #pragma once
 
 #include <cstdlib>
-#include <functional>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include <kshim/machine.h>
 #include <kshim/mmu.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
 #include <linux/vmalloc.h>
 
+#include "unit/test_machine.h"
+
 namespace vmap_test
 {
 
-/* A machine, bound to the constructing thread. Destroying it must not warn. */
-class world
+class world : public test_machine
 {
 public:
 	explicit world(const char *params = "", size_t memory = 16ul << 20, size_t lowmem = 0)
+		: test_machine({&mmu_initcall, &mm_initcall}, {.memory_bytes = memory,
+							       .lowmem_bytes = lowmem,
+							       .nr_cpus = 2,
+							       .params = params})
 	{
-		static const machine_initcall *const calls[] = {&mmu_initcall, &mm_initcall,
-								nullptr};
-		pv_machine_config config;
-
-		config.memory_bytes = memory;
-		config.lowmem_bytes = lowmem;
-		config.nr_cpus = 2;
-		config.params = params;
-		config.log = [](void *ctx, int, const char *line) {
-			world *w = static_cast<world *>(ctx);
-			std::lock_guard<std::mutex> g(w->log_lock_);
-
-			w->log_ += line;
-			w->log_ += '\n';
-		};
-		config.log_ctx = this;
-		machine_ = pv_machine_create(&config, calls);
-		if (IS_ERR(machine_))
-			std::abort();
-		scope_ = std::make_unique<machine_scope>(machine_);
 	}
-	~world()
-	{
-		unsigned int expected = expected_warnings;
+	~world() { EXPECT_TRUE(vmap_check()) << log(); }
 
-		EXPECT_TRUE(vmap_check()) << log();
-		scope_.reset();
-		EXPECT_EQ(pv_machine_destroy(machine_), expected) << log();
-	}
-	world(const world &) = delete;
-	world &operator=(const world &) = delete;
-
-	std::thread thread(std::function<void()> body)
-	{
-		return std::thread([this, body = std::move(body)] {
-			machine_scope scope(machine_);
-
-			body();
-		});
-	}
-	pv_machine *machine() { return machine_; }
-	std::string log()
-	{
-		std::lock_guard<std::mutex> g(log_lock_);
-
-		return log_;
-	}
 	struct vmap_stats stats() const
 	{
 		struct vmap_stats s;
@@ -89,14 +45,6 @@ public:
 		::vmap_stats(&s);
 		return s;
 	}
-
-	unsigned int expected_warnings = 0;
-
-private:
-	pv_machine *machine_;
-	std::unique_ptr<machine_scope> scope_;
-	std::mutex log_lock_;
-	std::string log_;
 };
 
 /* What a load finds at an address: nothing (it faults), or a word. */

@@ -7,8 +7,6 @@
 #pragma once
 
 #include <cstdlib>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -17,53 +15,24 @@
 #include <asm/xen/hypercall.h>
 #include <kshim/direct_map.h>
 #include <kshim/fault.h>
-#include <kshim/machine.h>
 #include <kshim/xen_mmu.h>
 #include <linux/mm.h>
+
+#include "unit/test_machine.h"
 
 namespace xen_mmu_test
 {
 
-class world
+class world : public test_machine
 {
 public:
 	explicit world(size_t memory = 4ul << 20)
+		: test_machine({&mmu_initcall, &xen_mmu_initcall, &mm_initcall},
+			       {.memory_bytes = memory, .nr_cpus = 2})
 	{
-		static const machine_initcall *const calls[] = {&mmu_initcall, &xen_mmu_initcall,
-								&mm_initcall, nullptr};
-		pv_machine_config config;
-
-		config.memory_bytes = memory;
-		config.nr_cpus = 2;
-		config.log = [](void *ctx, int, const char *line) {
-			world *w = static_cast<world *>(ctx);
-			std::lock_guard<std::mutex> g(w->log_lock_);
-
-			w->log_ += line;
-			w->log_ += '\n';
-		};
-		config.log_ctx = this;
-		machine_ = pv_machine_create(&config, calls);
-		if (IS_ERR(machine_))
-			std::abort();
-		scope_ = std::make_unique<machine_scope>(machine_);
 	}
-	~world()
-	{
-		EXPECT_TRUE(xen_mmu_check()) << log();
-		scope_.reset();
-		EXPECT_EQ(pv_machine_destroy(machine_), expected_warnings) << log();
-	}
-	world(const world &) = delete;
-	world &operator=(const world &) = delete;
+	~world() { EXPECT_TRUE(xen_mmu_check()) << log(); }
 
-	pv_machine *machine() { return machine_; }
-	std::string log()
-	{
-		std::lock_guard<std::mutex> g(log_lock_);
-
-		return log_;
-	}
 	struct xen_mmu_stats stats() const
 	{
 		struct xen_mmu_stats s;
@@ -71,13 +40,6 @@ public:
 		xen_mmu_stats(&s);
 		return s;
 	}
-	unsigned int expected_warnings = 0;
-
-private:
-	pv_machine *machine_;
-	std::unique_ptr<machine_scope> scope_;
-	std::mutex log_lock_;
-	std::string log_;
 };
 
 inline u64 *entries(struct page *table)

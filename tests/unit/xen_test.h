@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * xen_test.h - a fresh machine for a test of the xen and xenfb rooms
- *
- * The machine's log is kept, so that a test can ask for the one line an error must give. When the
- * machine goes, warnings (WARN_ON, leaks) fail the test, unless it said how many it expects.
+ * xen_test.h - a fresh machine for a test of the xen and xenfb rooms, and values to wait for
  */
 #pragma once
 
@@ -17,11 +14,12 @@
 #include <thread>
 #include <vector>
 
-#include <kshim/machine.h>
 #include <kshim/xen.h>
 #include <linux/slab.h>
 #include <xen/events.h>
 #include <xen/xenbus.h>
+
+#include "unit/test_machine.h"
 
 namespace xen_test
 {
@@ -29,81 +27,16 @@ namespace xen_test
 /* For things that must happen; a machine that is busy takes its time. */
 constexpr std::chrono::seconds DEADLINE{60};
 
-class machine
+class machine : public test_machine
 {
 public:
 	explicit machine(std::vector<const machine_initcall *> calls, size_t memory = 64ul << 20,
 			 const char *params = nullptr)
+		: test_machine(std::move(calls), {.memory_bytes = memory, .params = params})
 	{
-		pv_machine_config config;
-
-		calls.push_back(nullptr);
-		config.memory_bytes = memory;
-		config.params = params;
-		config.log = log;
-		config.log_ctx = this;
-		m_ = pv_machine_create(&config, calls.data());
-		if (IS_ERR(m_))
-			throw std::runtime_error("no machine: " + log_text());
-		scope_ = new machine_scope(m_);
 	}
 
-	~machine() { destroy(); }
-
-	machine(const machine &) = delete;
-	machine &operator=(const machine &) = delete;
-
-	void destroy()
-	{
-		if (!m_)
-			return;
-		delete scope_;
-		EXPECT_EQ(pv_machine_destroy(m_), 0u) << log_text();
-		m_ = nullptr;
-	}
-
-	pv_machine *get() const { return m_; }
-
-	std::string log_text()
-	{
-		std::lock_guard<std::mutex> lock(mutex_);
-		std::string all;
-
-		for (const std::string &line : lines_)
-			all += line + "\n";
-		return all;
-	}
-
-	size_t log_lines()
-	{
-		std::lock_guard<std::mutex> lock(mutex_);
-		return lines_.size();
-	}
-
-	/* Of the lines logged, those with @text in them. */
-	size_t log_lines_with(const std::string &text)
-	{
-		std::lock_guard<std::mutex> lock(mutex_);
-		size_t n = 0;
-
-		for (const std::string &line : lines_)
-			n += line.find(text) != std::string::npos;
-		return n;
-	}
-
-private:
-	static void log(void *ctx, int, const char *line)
-	{
-		auto *self = static_cast<machine *>(ctx);
-		std::lock_guard<std::mutex> lock(self->mutex_);
-
-		self->lines_.push_back(line);
-	}
-
-	pv_machine *m_ = nullptr;
-	machine_scope *scope_ = nullptr;
-	std::mutex mutex_;
-	std::vector<std::string> lines_;
+	pv_machine *get() const { return test_machine::machine(); }
 };
 
 /* A value that threads change and wait for. */

@@ -170,7 +170,7 @@ TEST(xen_xenbus, failed_probe_is_reported_and_not_repeated)
 	EXPECT_EQ(front.take(), (names{"probe"}));
 	EXPECT_EQ(xenbus_read_error(FRONT), -ENOMEM);
 	EXPECT_EQ(xenbus_read_driver_state(FRONT), XenbusStateClosed);
-	EXPECT_EQ(m.log_lines(), 1u) << m.log_text();
+	EXPECT_EQ(m.log_lines(), 1u) << m.log();
 	ASSERT_EQ(xenbus_write(XBT_NIL, FRONT, "other", "1"), 0);
 	settle();
 	EXPECT_TRUE(front.take().empty());
@@ -207,7 +207,7 @@ TEST(xen_xenbus, nonsense_instead_of_the_other_end_is_one_line)
 		settle();
 		EXPECT_TRUE(front.take().empty());
 		EXPECT_LT(xenbus_read_error(FRONT), 0);
-		EXPECT_EQ(m.log_lines(), 1u) << m.log_text();
+		EXPECT_EQ(m.log_lines(), 1u) << m.log();
 		xenbus_unregister_driver(&front.driver);
 	}
 }

@@ -113,7 +113,7 @@ TEST(xenfb_back, last_pixel_at_the_end_of_the_mapping)
 		raw_front front(width, 2, depth, 1, stride);
 
 		front.publish();
-		ASSERT_TRUE(front.connected()) << m.log_text();
+		ASSERT_TRUE(front.connected()) << m.log();
 		back_ref ref;
 		xenfb_geometry g;
 
@@ -180,7 +180,7 @@ TEST(xenfb_back, hostile_pages_are_refused_with_one_line)
 		front.publish();
 		EXPECT_FALSE(front.connected());
 		EXPECT_LT(xenbus_read_error(BACK_DIR), 0);
-		EXPECT_EQ(m.log_lines(), 1u) << m.log_text();
+		EXPECT_EQ(m.log_lines(), 1u) << m.log();
 		expect_nothing_mapped();
 	}
 }
@@ -213,7 +213,7 @@ TEST(xenfb_back, hostile_nodes_are_refused_with_one_line)
 		write_number(FRONT_DIR, "state", XenbusStateInitialised);
 		settle();
 		EXPECT_FALSE(front.connected());
-		EXPECT_EQ(m.log_lines(), 1u) << m.log_text();
+		EXPECT_EQ(m.log_lines(), 1u) << m.log();
 		expect_nothing_mapped();
 	}
 }

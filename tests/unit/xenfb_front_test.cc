@@ -207,7 +207,7 @@ TEST(xenfb_front, offset_needs_feature_resize)
 	EXPECT_EQ(xenbus_read_error(FRONT_DIR), -EOPNOTSUPP);
 	EXPECT_EQ(xenbus_read_driver_state(FRONT_DIR), XenbusStateClosing);
 	EXPECT_EQ(back.page->out_prod, 0u);
-	EXPECT_EQ(m.log_lines(), 1u) << m.log_text();
+	EXPECT_EQ(m.log_lines(), 1u) << m.log();
 }
 
 TEST(xenfb_front, resize_event_carries_the_offset_and_comes_first)
@@ -290,7 +290,7 @@ TEST(xenfb_front, nonsense_indexes_stop_sending_and_nothing_else)
 		EXPECT_EQ(READ_ONCE(back.page->out_prod), prod) << bad;
 	}
 	EXPECT_GE(front.stats().bad_indexes, 4u);
-	EXPECT_LE(m.log_lines(), 3u) << m.log_text();
+	EXPECT_LE(m.log_lines(), 3u) << m.log();
 	EXPECT_GE(m.log_lines(), 1u);
 	/* It comes to its senses: all that waited is sent. */
 	WRITE_ONCE(back.page->out_cons, good);
@@ -350,7 +350,7 @@ TEST(xenfb_front, hostile_limits_are_refused_with_one_line)
 		raw_back back(CONFIG);
 
 		EXPECT_EQ(xenbus_read_error(FRONT_DIR), -EINVAL) << value;
-		EXPECT_EQ(m.log_lines(), 1u) << m.log_text();
+		EXPECT_EQ(m.log_lines(), 1u) << m.log();
 	}
 	for (const char *value : {"-1", "99999999999999999999999", "x", "64"}) {
 		xenfb_machine m(ends::FRONT);

@@ -358,8 +358,8 @@ TEST(xenfb, errors_are_one_line_and_leave_nothing)
 
 		EXPECT_EQ(xenfb_create(m.get(), &c.config, &x), c.err);
 		EXPECT_EQ(x, nullptr);
-		EXPECT_EQ(m.log_lines(), lines + 1) << m.log_text();
-		EXPECT_GE(m.log_lines_with(c.says), 1u) << m.log_text();
+		EXPECT_EQ(m.log_lines(), lines + 1) << m.log();
+		EXPECT_GE(m.log_lines_with(c.says), 1u) << m.log();
 	}
 	/* And it works as before. */
 	xenfb_ptr x = create(m, {.width = 64, .height = 64, .depth = 32});
@@ -374,7 +374,7 @@ TEST(xenfb, missing_driver_is_said)
 	xenfb_config config = {.width = 10, .height = 10, .depth = 32};
 
 	EXPECT_EQ(xenfb_create(m.get(), &config, &x), -ENODEV);
-	EXPECT_EQ(m.log_lines_with("no driver took the device"), 1u) << m.log_text();
+	EXPECT_EQ(m.log_lines_with("no driver took the device"), 1u) << m.log();
 	xenfb_machine none(ends::FRONT);
 
 	EXPECT_EQ(xenfb_create(none.get(), &config, &x), -ENODEV);
@@ -522,7 +522,7 @@ TEST(xenfb, every_failing_allocation_is_survived)
 			/*
 			 * Not by running out of patience: each failure is noticed where it happens.
 			 */
-			ASSERT_NE(err, -ETIMEDOUT) << m.log_text();
+			ASSERT_NE(err, -ETIMEDOUT) << m.log();
 		} else {
 			xenfb_destroy(x);
 		}

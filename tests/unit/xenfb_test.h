@@ -112,7 +112,7 @@ inline xenfb_ptr create(machine &m, const xenfb_config &config)
 {
 	xenfb *x = nullptr;
 
-	EXPECT_EQ(xenfb_create(m.get(), &config, &x), 0) << m.log_text();
+	EXPECT_EQ(xenfb_create(m.get(), &config, &x), 0) << m.log();
 	return xenfb_ptr(x, destroy);
 }
 

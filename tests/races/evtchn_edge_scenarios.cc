@@ -200,16 +200,11 @@ void poll_for_0(evtchn_world *w)
 template <const evtchn_options &options>
 race_scenario poll(const char *name)
 {
-	return {.scenario = {.name = name,
-			     .setup = setup_moved<options>,
-			     .tasks = {{"vcpu 1", in_evtchn_world<poll_for_0>},
-				       {"dom0 cpu 0", in_evtchn_world<send_0_shared>},
-				       {"dom0 cpu 1", in_evtchn_world<send_0_shared>}},
-			     .check = evtchn_check,
-			     .teardown = evtchn_teardown},
-		.checks = "who polls is woken, and then the event is on its queue",
-		.seed = nullptr,
-		.bound = 2};
+	return evtchn_scenario(name, setup_moved<options>,
+			       {{"vcpu 1", in_evtchn_world<poll_for_0>},
+				{"dom0 cpu 0", in_evtchn_world<send_0_shared>},
+				{"dom0 cpu 1", in_evtchn_world<send_0_shared>}},
+			       "who polls is woken, and then the event is on its queue");
 }
 
 /* A back end's handler: from the event to the end of it the channel stays masked. */
@@ -355,20 +350,6 @@ void *setup_tail()
 	return w;
 }
 
-race_scenario edge(const char *name, void *(*setup)(), std::vector<explore_task> tasks,
-		   const char *checks, void (*check)(void *) = evtchn_check,
-		   void (*teardown)(void *) = evtchn_teardown)
-{
-	return {.scenario = {.name = name,
-			     .setup = setup,
-			     .tasks = std::move(tasks),
-			     .check = check,
-			     .teardown = teardown},
-		.checks = checks,
-		.seed = nullptr,
-		.bound = 2};
-}
-
 } // namespace
 
 std::vector<race_scenario> races::evtchn_edge_scenarios()
@@ -377,45 +358,50 @@ std::vector<race_scenario> races::evtchn_edge_scenarios()
 	const explore_task dom0 = {"dom0", in_evtchn_world<send_0>};
 
 	return {
-		edge("evtchn_expand", evtchn_setup<NO_WORDS>,
-		     {dom0, {"guest", in_evtchn_world<expand_and_unmask>}},
-		     "an event that is sent before its word exists is not lost"),
-		edge("evtchn_reuse", evtchn_setup<DEFAULT>,
-		     {dom0, vcpu_0, {"vcpu 1", in_evtchn_world<close_and_reopen>}},
-		     "a port that is used again is on no queue of its former user"),
-		edge("evtchn_reuse_priority", evtchn_setup<DEFAULT>,
-		     {{"guest", in_evtchn_world<reuse_priority>}},
-		     "a port that is used again has the default priority"),
-		edge("evtchn_bucket", setup_full_bucket,
-		     {{"vcpu 0", in_evtchn_world<alloc_port>},
-		      {"vcpu 1", in_evtchn_world<send_port_65>}},
-		     "a port is valid when it is there", evtchn_check, teardown_by_reset),
-		edge("evtchn_reset", setup_with_page,
-		     {{"vcpu 0", in_evtchn_world<reset_and_resume>},
-		      {"vcpu 1", in_evtchn_world<expand_once_more>},
-		      dom0},
-		     "a reset frees nothing under those who use it, and all can begin again"),
-		edge("evtchn_one_block", setup_one_block,
-		     {dom0, {"guest", in_evtchn_world<move_there_and_back>}, vcpu_0},
-		     "a vcpu without control block costs the events that go there",
-		     check_one_block),
+		evtchn_scenario("evtchn_expand", evtchn_setup<NO_WORDS>,
+				{dom0, {"guest", in_evtchn_world<expand_and_unmask>}},
+				"an event that is sent before its word exists is not lost"),
+		evtchn_scenario("evtchn_reuse", evtchn_setup<DEFAULT>,
+				{dom0, vcpu_0, {"vcpu 1", in_evtchn_world<close_and_reopen>}},
+				"a port that is used again is on no queue of its former user"),
+		evtchn_scenario("evtchn_reuse_priority", evtchn_setup<DEFAULT>,
+				{{"guest", in_evtchn_world<reuse_priority>}},
+				"a port that is used again has the default priority"),
+		evtchn_scenario("evtchn_bucket", setup_full_bucket,
+				{{"vcpu 0", in_evtchn_world<alloc_port>},
+				 {"vcpu 1", in_evtchn_world<send_port_65>}},
+				"a port is valid when it is there", evtchn_check,
+				teardown_by_reset),
+		evtchn_scenario(
+			"evtchn_reset", setup_with_page,
+			{{"vcpu 0", in_evtchn_world<reset_and_resume>},
+			 {"vcpu 1", in_evtchn_world<expand_once_more>},
+			 dom0},
+			"a reset frees nothing under those who use it, and all can begin again"),
+		evtchn_scenario("evtchn_one_block", setup_one_block,
+				{dom0, {"guest", in_evtchn_world<move_there_and_back>}, vcpu_0},
+				"a vcpu without control block costs the events that go there",
+				check_one_block),
 		poll<DEFAULT>("evtchn_poll"),
 		poll<RECHECK>("evtchn_poll_recheck"),
-		edge("evtchn_eoi", setup_eoi_pending,
-		     {{"dom0 cpu 0", in_evtchn_world<send_0_shared>},
-		      {"dom0 cpu 1", in_evtchn_world<send_0_shared>},
-		      {"vcpu 1", in_evtchn_world<end_of_interrupt>},
-		      {"vcpu 0", in_evtchn_world<handle_masked>}},
-		     "what a handler has masked stays masked, whoever unmasked before"),
-		edge("evtchn_hostile", setup_hostile,
-		     {{"guest", in_evtchn_world<write_anything>},
-		      {"dom0", in_evtchn_world<send_0_1>},
-		      {"guest's vcpu 1", in_evtchn_world<send_back>}},
-		     "a guest that writes anything anywhere harms nobody else", check_hostile),
-		edge("evtchn_rewritten", setup_tail,
-		     {{"dom0", in_evtchn_world<send_1>}, {"guest", in_evtchn_world<rewrite_tail>}},
-		     "a guest that rewrites a word for ever does not keep the hypervisor",
-		     check_rewritten),
+		evtchn_scenario("evtchn_eoi", setup_eoi_pending,
+				{{"dom0 cpu 0", in_evtchn_world<send_0_shared>},
+				 {"dom0 cpu 1", in_evtchn_world<send_0_shared>},
+				 {"vcpu 1", in_evtchn_world<end_of_interrupt>},
+				 {"vcpu 0", in_evtchn_world<handle_masked>}},
+				"what a handler has masked stays masked, whoever unmasked before"),
+		evtchn_scenario("evtchn_hostile", setup_hostile,
+				{{"guest", in_evtchn_world<write_anything>},
+				 {"dom0", in_evtchn_world<send_0_1>},
+				 {"guest's vcpu 1", in_evtchn_world<send_back>}},
+				"a guest that writes anything anywhere harms nobody else",
+				check_hostile),
+		evtchn_scenario(
+			"evtchn_rewritten", setup_tail,
+			{{"dom0", in_evtchn_world<send_1>},
+			 {"guest", in_evtchn_world<rewrite_tail>}},
+			"a guest that rewrites a word for ever does not keep the hypervisor",
+			check_rewritten),
 	};
 }
 

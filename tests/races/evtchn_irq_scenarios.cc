@@ -127,14 +127,10 @@ void check_seen(void *p)
 race_scenario irqs(const char *name, std::vector<explore_task> tasks, const char *checks,
 		   void (*check)(void *) = check_seen)
 {
-	return {.scenario = {.name = name,
-			     .setup = setup,
-			     .tasks = std::move(tasks),
-			     .check = check,
-			     .teardown = teardown},
-		.checks = checks,
-		.seed = nullptr,
-		.bound = 1};
+	race_scenario s = evtchn_scenario(name, setup, std::move(tasks), checks, check, teardown);
+
+	s.bound = 1;
+	return s;
 }
 
 } // namespace

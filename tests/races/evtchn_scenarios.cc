@@ -104,49 +104,41 @@ void send_0_twice(evtchn_world *w)
 	event_send(w, 0);
 }
 
+race_scenario seeded(race_scenario s)
+{
+	s.seed = EVTCHN_SEED;
+	return s;
+}
+
 template <const evtchn_options &options>
 race_scenario queues(const char *name, const char *checks)
 {
-	return {.scenario = {.name = name,
-			     .setup = evtchn_setup_old_tail<options>,
-			     .tasks = {{"dom0 cpu 0", in_evtchn_world<send_0_1>},
+	return seeded(evtchn_scenario(name, evtchn_setup_old_tail<options>,
+				      {{"dom0 cpu 0", in_evtchn_world<send_0_1>},
 				       {"dom0 cpu 1", in_evtchn_world<send_0_2>},
 				       {"guest", in_evtchn_world<move_and_drain>}},
-			     .check = evtchn_check,
-			     .teardown = evtchn_teardown},
-		.checks = checks,
-		.seed = EVTCHN_SEED,
-		.bound = 2};
+				      checks));
 }
 
 template <const evtchn_options &options>
 race_scenario moved(const char *name)
 {
-	return {.scenario = {.name = name,
-			     .setup = setup_moved<options>,
-			     .tasks = {{"dom0 cpu 0", in_evtchn_world<send_0>},
-				       {"dom0 cpu 1", in_evtchn_world<send_0>},
-				       {"guest", in_evtchn_world<drain_both>}},
-			     .check = evtchn_check,
-			     .teardown = evtchn_teardown},
-		.checks = "two senders find the same old queue of an event that has moved",
-		.seed = EVTCHN_SEED,
-		.bound = 2};
+	return seeded(
+		evtchn_scenario(name, setup_moved<options>,
+				{{"dom0 cpu 0", in_evtchn_world<send_0>},
+				 {"dom0 cpu 1", in_evtchn_world<send_0>},
+				 {"guest", in_evtchn_world<drain_both>}},
+				"two senders find the same old queue of an event that has moved"));
 }
 
 template <const evtchn_options &options>
 race_scenario unmask(const char *name)
 {
-	return {.scenario = {.name = name,
-			     .setup = setup_masked<options>,
-			     .tasks = {{"dom0", in_evtchn_world<send_1_0>},
+	return seeded(evtchn_scenario(name, setup_masked<options>,
+				      {{"dom0", in_evtchn_world<send_1_0>},
 				       {"vcpu 1", in_evtchn_world<unmask_0>},
 				       {"vcpu 0", in_evtchn_world<drain_0>}},
-			     .check = evtchn_check,
-			     .teardown = evtchn_teardown},
-		.checks = "an event that is unmasked while it is sent is linked once",
-		.seed = EVTCHN_SEED,
-		.bound = 2};
+				      "an event that is unmasked while it is sent is linked once"));
 }
 
 std::vector<race_scenario> scenarios()
@@ -163,25 +155,17 @@ std::vector<race_scenario> scenarios()
 		unmask<LOCK_FREE>("evtchn_unmask_lock_free"),
 		moved<RECHECK>("evtchn_moved_recheck"),
 		moved<LOCK_FREE>("evtchn_moved_lock_free"),
-		{.scenario = {.name = "evtchn_claimed",
-			      .setup = evtchn_setup<LOCK_FREE>,
-			      .tasks = {{"dom0 cpu 0", in_evtchn_world<send_1_0_shared>},
-					{"dom0 cpu 1", in_evtchn_world<send_0>},
-					{"vcpu 0", in_evtchn_world<drain_0>}},
-			      .check = evtchn_check,
-			      .teardown = evtchn_teardown},
-		 .checks = "an event that comes while another one claims its channel is not lost",
-		 .seed = nullptr,
-		 .bound = 2},
-		{.scenario = {.name = "evtchn_send",
-			      .setup = evtchn_setup<DEFAULT>,
-			      .tasks = {{"dom0", in_evtchn_world<send_0_twice>},
-					{"vcpu 0", in_evtchn_world<drain_0>}},
-			      .check = evtchn_check,
-			      .teardown = evtchn_teardown},
-		 .checks = "what was stored before a send is seen by a handler that runs after it",
-		 .seed = nullptr,
-		 .bound = 2},
+		evtchn_scenario("evtchn_claimed", evtchn_setup<LOCK_FREE>,
+				{{"dom0 cpu 0", in_evtchn_world<send_1_0_shared>},
+				 {"dom0 cpu 1", in_evtchn_world<send_0>},
+				 {"vcpu 0", in_evtchn_world<drain_0>}},
+				"an event that comes while another one claims its channel is not "
+				"lost"),
+		evtchn_scenario("evtchn_send", evtchn_setup<DEFAULT>,
+				{{"dom0", in_evtchn_world<send_0_twice>},
+				 {"vcpu 0", in_evtchn_world<drain_0>}},
+				"what was stored before a send is seen by a handler that runs "
+				"after it"),
 	};
 
 	for (race_scenario &s : evtchn_edge_scenarios())

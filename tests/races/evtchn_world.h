@@ -299,6 +299,22 @@ constexpr void (*in_evtchn_world)(void *) = [](void *p) {
 	body(evtchn_world_of(p));
 };
 
+/* Tasks in the world that @setup has made. Of nobody's seed, two preemptions. */
+inline race_scenario evtchn_scenario(const char *name, void *(*setup)(),
+				     std::vector<explore_task> tasks, const char *checks,
+				     void (*check)(void *) = evtchn_check,
+				     void (*teardown)(void *) = evtchn_teardown)
+{
+	return {.scenario = {.name = name,
+			     .setup = setup,
+			     .tasks = std::move(tasks),
+			     .check = check,
+			     .teardown = teardown},
+		.checks = checks,
+		.seed = nullptr,
+		.bound = 2};
+}
+
 /* evtchn_edge_scenarios.cc */
 std::vector<race_scenario> evtchn_edge_scenarios();
 std::vector<race_mutant> evtchn_edge_mutants();

@@ -8,16 +8,20 @@
  */
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fb_fs.h"
+#include "memory_sink.h"
 #include "running_daemon.h"
 
 using namespace e2e;
@@ -43,6 +47,52 @@ bool maps_fb0(const child &daemon, const mount_dir &dir)
 			return true;
 	return false;
 }
+
+/* A mount of ours with one file that nobody tracks. */
+class bare_mount : public fuse_fb::fs_host
+{
+public:
+	explicit bare_mount(const mount_dir &dir) : fs(*this, false)
+	{
+		fuse_fb::channel_config config;
+
+		ino = fs.add_file("fb0", std::make_shared<page>());
+		config.mount_point = dir.path();
+		config.source = "ending_test";
+		channel =
+			std::make_unique<fuse_fb::fuse_channel>(config, fuse_fb::fb_fs::ops(), &fs);
+		channel->start();
+	}
+
+	fuse_fb::fb_fs fs;
+	std::unique_ptr<fuse_fb::fuse_channel> channel;
+	std::uint64_t ino;
+
+private:
+	struct page : fuse_fb::served_file {
+		fuse_fb::content &bytes() override { return bytes_; }
+		void accessed() override {}
+		void unused() override {}
+		void control(unsigned, std::string, control_answer answer) override
+		{
+			answer(-ENOTTY, "");
+		}
+		fuse_fb::content bytes_{
+			std::make_unique<fuse_fb::memory_sink>(4096), 4096, {4096, true}};
+	};
+	std::shared_ptr<fuse_fb::served_file> create_file(const std::string &, int *error) override
+	{
+		*error = -EPERM;
+		return nullptr;
+	}
+	void file_created(const std::string &, std::uint64_t,
+			  std::shared_ptr<fuse_fb::served_file>) override
+	{
+	}
+	void file_removed(std::uint64_t) override {}
+	void file_forgotten(std::shared_ptr<fuse_fb::served_file>) override {}
+	void run_job(std::function<void()> job) override { job(); }
+};
 
 } // namespace
 
@@ -123,4 +173,48 @@ TEST(ending, opens_that_come_while_the_daemon_lets_go_are_served)
 	EXPECT_EQ(failed, 0u) << "stores got lost between two programs";
 	EXPECT_EQ(differing_pixels(dir), 0u);
 	EXPECT_EQ(d.screen("fb0")["users"], 0);
+}
+
+/* What keeps the unmapping alone with the file: without it, a page could be dirty again. */
+TEST(ending, opens_wait_for_the_end_of_a_sole_use)
+{
+	mount_dir dir;
+	bare_mount m(dir);
+	const std::string file = dir.file("fb0");
+	std::atomic<bool> over{false};
+	struct stat st {
+	};
+	bool waited = false;
+	int fd = -1;
+	std::thread opener;
+
+	/* Known to the kernel: what comes now is the OPEN alone. */
+	ASSERT_EQ(stat(file.c_str(), &st), 0);
+	{
+		const fuse_fb::fb_fs::sole_use alone(m.fs, m.ino);
+		const std::uint64_t before = m.channel->newest_ticket();
+
+		ASSERT_TRUE(alone);
+		opener = std::thread([&] {
+			fd = open(file.c_str(), O_RDWR | O_CLOEXEC);
+			waited = over;
+		});
+		EXPECT_TRUE(eventually([&] { return m.channel->newest_ticket() > before; }));
+		/* Others are served meanwhile: long enough for an answer to have come. */
+		for (int i = 0; i < 100; i++)
+			EXPECT_NE(stat(dir.file("missing" + std::to_string(i)).c_str(), &st), 0);
+		EXPECT_EQ(m.fs.users(m.ino), 0u);
+		over = true;
+	}
+	opener.join();
+	EXPECT_GE(fd, 0);
+	EXPECT_TRUE(waited) << "opened in the middle of a sole use";
+	EXPECT_EQ(m.fs.users(m.ino), 1u);
+	{
+		const fuse_fb::fb_fs::sole_use alone(m.fs, m.ino);
+
+		EXPECT_FALSE(alone) << "somebody has it open";
+	}
+	close(fd);
+	EXPECT_TRUE(eventually([&] { return m.fs.users(m.ino) == 0; }));
 }

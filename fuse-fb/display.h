@@ -62,7 +62,7 @@ public:
 
 	/* The back end, for viewers; null when there is none (tests). */
 	virtual xenfb_back *backend() = 0;
-	/* The front end, for counters; null likewise. */
+	/* The front end, for requests, modes and counters; null likewise. */
 	virtual fb_info *frontend() = 0;
 	/* Bytes the frame has. */
 	virtual std::size_t frame_bytes() const = 0;

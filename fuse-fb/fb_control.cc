@@ -35,16 +35,16 @@ void copy_out(const T &from, std::string *out)
 	out->assign(reinterpret_cast<const char *>(&from), sizeof(T));
 }
 
-/* A request about one structure, which comes, goes, or both. */
+/* A request about one structure, which comes, goes, or both, as its number says. */
 template <typename T>
-int about(fb_info *info, unsigned cmd, std::string_view in, std::string *out, bool comes, bool goes)
+int about(fb_info *info, unsigned cmd, unsigned request, std::string_view in, std::string *out)
 {
 	T arg{};
 
-	if (comes && !copy_in(in, &arg))
+	if ((_IOC_DIR(request) & _IOC_WRITE) && !copy_in(in, &arg))
 		return -EINVAL;
 	const int error = fb_ioctl(info, cmd, &arg);
-	if (!error && goes)
+	if (!error && (_IOC_DIR(request) & _IOC_READ))
 		copy_out(arg, out);
 	return error;
 }
@@ -70,14 +70,14 @@ int fb_control(fb_info *info, unsigned request, std::string_view in, std::string
 	*change = fb_change::nothing;
 	switch (request) {
 	case fb_request::get_var:
-		return about<fb_var_screeninfo>(info, FBIOGET_VSCREENINFO, in, out, false, true);
+		return about<fb_var_screeninfo>(info, FBIOGET_VSCREENINFO, request, in, out);
 	case fb_request::put_var:
 		*change = fb_change::mode;
-		return about<fb_var_screeninfo>(info, FBIOPUT_VSCREENINFO, in, out, true, true);
+		return about<fb_var_screeninfo>(info, FBIOPUT_VSCREENINFO, request, in, out);
 	case fb_request::get_fix:
-		return about<fb_fix_screeninfo>(info, FBIOGET_FSCREENINFO, in, out, false, true);
+		return about<fb_fix_screeninfo>(info, FBIOGET_FSCREENINFO, request, in, out);
 	case fb_request::pan:
-		return about<fb_var_screeninfo>(info, FBIOPAN_DISPLAY, in, out, true, true);
+		return about<fb_var_screeninfo>(info, FBIOPAN_DISPLAY, request, in, out);
 	case fb_request::get_cmap:
 		return about_cmap(info, FBIOGETCMAP, in, out);
 	case fb_request::put_cmap:
@@ -85,9 +85,9 @@ int fb_control(fb_info *info, unsigned request, std::string_view in, std::string
 		return about_cmap(info, FBIOPUTCMAP, in, out);
 	case fb_request::blank:
 		*change = fb_change::looks;
-		return about<std::int32_t>(info, FBIOBLANK, in, out, true, false);
+		return about<std::int32_t>(info, FBIOBLANK, request, in, out);
 	case fb_request::get_vblank:
-		return about<fb_vblank>(info, FBIOGET_VBLANK, in, out, false, true);
+		return about<fb_vblank>(info, FBIOGET_VBLANK, request, in, out);
 	case fb_request::cursor:
 		return fb_ioctl(info, FBIO_CURSOR, nullptr);
 	default:

@@ -15,7 +15,7 @@ namespace fuse_fb
 /* What a request has changed. */
 enum class fb_change {
 	nothing,
-	mode,  /* size, depth, or which part is shown */
+	mode,  /* size or depth, if it is another one */
 	looks, /* colours, or blanked: the same pixels look different */
 };
 

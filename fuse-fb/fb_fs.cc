@@ -47,13 +47,20 @@ std::shared_ptr<fb_fs::node> fb_fs::insert(const std::string &name)
 	return n;
 }
 
+/* It is found by its name from now on. */
+void fb_fs::publish(const node &n)
+{
+	std::lock_guard hold(lock_);
+
+	names_[n.name] = n.ino;
+}
+
 std::uint64_t fb_fs::add_file(const std::string &name, std::shared_ptr<served_file> file)
 {
 	const std::shared_ptr<node> n = insert(name);
 
 	n->file = std::move(file);
-	std::lock_guard hold(lock_);
-	names_[name] = n->ino;
+	publish(*n);
 	return n->ino;
 }
 
@@ -63,8 +70,7 @@ void fb_fs::add_rendered(const std::string &name, renderer make, setter set)
 
 	n->make = std::move(make);
 	n->set = std::move(set);
-	std::lock_guard hold(lock_);
-	names_[name] = n->ino;
+	publish(*n);
 }
 
 void fb_fs::add_stream(const std::string &name, stream_maker make)
@@ -72,8 +78,7 @@ void fb_fs::add_stream(const std::string &name, stream_maker make)
 	const std::shared_ptr<node> n = insert(name);
 
 	n->begin = std::move(make);
-	std::lock_guard hold(lock_);
-	names_[name] = n->ino;
+	publish(*n);
 }
 
 void fb_fs::remove_name(const std::string &name)

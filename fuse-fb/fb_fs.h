@@ -6,7 +6,7 @@
  *      fb0, Xvfb_screenN     served_file: cached by the kernel, mapped by programs
  *      *.png, stats.json     rendered when opened, the same bytes for as long as they stay open
  *      mode                  the same, and each write(2) sets it
- *      damage, event0 ...    streams (fs_stream.h): read as it comes
+ *      damage, screen.y4m    streams (fs_stream.h): read as it comes
  *
  * Handlers are called by the threads of fuse_channel. They copy and go: nothing in them draws,
  * waits for a device, or touches the mount. What takes long (rendering, removing a screen) is
@@ -174,6 +174,7 @@ private:
 	std::shared_ptr<node> insert(const std::string &name);
 	void fill(const node &n, struct stat *st) const;
 	void fill_root(struct stat *st) const;
+	void publish(const node &n);
 	bool is_own_thread(pid_t tid) const;
 	bool add_user(node &n, fuse_req_t req, const fuse_file_info &fi);
 	void forget(std::uint64_t ino, std::uint64_t count);

@@ -171,8 +171,9 @@ struct fb_fs::ops_impl {
 		fi->fh = fh_of(h);
 		fi->keep_cache = 1;
 		/*
-		 * We store nothing. And a daemon that is killed must not wait, in closing this, for
-		 * the answer to a WRITE which it cannot give any more.
+		 * What we store was answered when our write(2) returned. And a daemon that is
+		 * killed must not wait, in closing this, for the answer to a WRITE which it cannot
+		 * give any more.
 		 */
 		fi->noflush = own;
 	}
@@ -185,6 +186,16 @@ struct fb_fs::ops_impl {
 	}
 
 	/* What makes a stream may wait for whoever feeds it. */
+	/* A file whose bytes the kernel does not keep. */
+	static void reply_opened(fuse_req_t req, fuse_file_info *fi, std::unique_ptr<handle> h)
+	{
+		fi->direct_io = 1;
+		fi->fh = fh_of(h.get());
+		/* From now on release() of the file owns it. */
+		if (fuse_reply_open(req, fi) == 0)
+			(void)h.release();
+	}
+
 	static void open_stream_file(fb_fs &fs, fuse_req_t req, const std::shared_ptr<node> &n,
 				     const fuse_file_info &fi)
 	{
@@ -198,11 +209,8 @@ struct fb_fs::ops_impl {
 				fuse_reply_err(req, EIO);
 				return;
 			}
-			info.direct_io = 1;
 			info.nonseekable = 1;
-			info.fh = fh_of(h.get());
-			if (fuse_reply_open(req, &info) == 0)
-				(void)h.release();
+			reply_opened(req, &info, std::move(h));
 		});
 	}
 
@@ -245,11 +253,7 @@ struct fb_fs::ops_impl {
 				return;
 			}
 			n->rendered_size = h->rendered.size();
-			info.direct_io = 1;
-			info.fh = fh_of(h.get());
-			/* From now on release() of the file owns it. */
-			if (fuse_reply_open(req, &info) == 0)
-				(void)h.release();
+			reply_opened(req, &info, std::move(h));
 		});
 	}
 
@@ -271,13 +275,10 @@ struct fb_fs::ops_impl {
 		const std::shared_ptr<node> n = fs.insert(name);
 		n->file = file;
 		n->lookups = 1;
+		n->users = 1;
 		/* The host knows the number before anybody can use the file. */
 		fs.host_.file_created(name, n->ino, file);
-		{
-			std::lock_guard hold(fs.lock_);
-			fs.names_[name] = n->ino;
-		}
-		n->users.fetch_add(1);
+		fs.publish(*n);
 		fill_opened(fi, false);
 		const fuse_entry_param e = entry_of(fs, *n);
 		if (fuse_reply_create(req, &e, fi)) {

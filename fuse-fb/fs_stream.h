@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fs_stream.h - files that are read as it comes: damage, a film, input events
+ * fs_stream.h - files that are read as it comes: damage, a film
  *
  *      open   -> a fs_stream of its own (stream_maker, where waiting is allowed)
  *      read   -> take(); nothing there yet: the request waits in the stream_table
@@ -22,8 +22,8 @@ class fs_stream
 {
 public:
 	struct piece {
-		/* end: nothing will come any more; too_small: for what comes next */
-		enum { some, nothing_yet, end, too_small } kind = nothing_yet;
+		/* end: nothing will come any more */
+		enum { some, nothing_yet, end } kind = nothing_yet;
 		std::string bytes; /* of some */
 	};
 

@@ -30,7 +30,7 @@ enum class exit_code : int {
 	fuse = 4,        /* /dev/fuse or fusermount3 missing, or the mount was refused */
 	permission = 5,  /* allow_other without permission */
 	mode = 6,        /* unknown mode, frame too large */
-	vnc = 7,         /* VNC address taken or wrong */
+	vnc = 7,         /* VNC address taken or wrong; password file that cannot be used */
 };
 
 /* The daemon cannot start (or go on). what() is the line to print. */

@@ -40,7 +40,8 @@ static const char *const footer =
 	"(missing, in\n"
 	"use, unreadable), 4 FUSE (/dev/fuse or fusermount3 missing, mount refused), 5 allow_other "
 	"not\n"
-	"permitted, 6 mode (unknown, frame too large), 7 VNC address.";
+	"permitted, 6 mode (unknown, frame too large), 7 VNC address or\n"
+	"password file.";
 
 [[noreturn]] static void bad_mode(const std::string &text, const std::string &why)
 {

@@ -3,9 +3,9 @@
  * own_file.h - a file of our own mount, opened by ourselves
  *
  * The descriptor makes the host kernel's page cache of the file reachable: sync_file_range()
- * protects and sends what is dirty, a read-only mapping shows what was stored. It is opened when
- * the file is first used, and closed when nobody else has it open, so that the daemon never is the
- * reason why a mount is busy.
+ * protects and sends what is dirty, a read-only mapping shows what was stored, a write(2) stores as
+ * a program's would. It is opened when the file is first used, and closed when nobody else has it
+ * open, so that the daemon never is the reason why a mount is busy.
  *
  * Unmapping is the dangerous part: the kernel sends the file's dirty pages and waits for the
  * answers, and all that while holds the lock of this process's address space. A thread that serves

@@ -132,11 +132,16 @@ int screen::answer_request(unsigned request, const std::string &in, std::string 
 void screen::mode_changed()
 {
 	fb_geometry g{};
+
+	fb_damage_geometry(display_->frontend(), &g);
+	const screen_geometry now{g.width, g.height, g.bytes_per_pixel * 8, g.line_length,
+				  g.offset};
+	/* Tried only, or what it was: viewers need not begin anew. */
+	if (now == geometry_)
+		return;
 	{
 		std::lock_guard hold(display_lock_);
-
-		fb_damage_geometry(display_->frontend(), &g);
-		geometry_ = {g.width, g.height, g.bytes_per_pixel * 8, g.line_length, g.offset};
+		geometry_ = now;
 	}
 	services_.changed();
 }

@@ -4,6 +4,7 @@
  */
 #include "stream_table.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -29,9 +30,6 @@ bool stream_table::answer(fuse_req_t req, open_stream &of, std::size_t size)
 	switch (p.kind) {
 	case fs_stream::piece::nothing_yet:
 		return false;
-	case fs_stream::piece::too_small:
-		fuse_reply_err(req, EINVAL);
-		return true;
 	case fs_stream::piece::end:
 	case fs_stream::piece::some:
 		fuse_reply_buf(req, p.bytes.data(), p.bytes.size());
@@ -49,11 +47,10 @@ void stream_table::read(fuse_req_t req, const std::shared_ptr<open_stream> &of, 
 	fuse_req_interrupt_func(req, interrupted, this);
 	{
 		std::lock_guard hold(lock_);
-		bool others = false;
-
 		/* Behind those that wait already. */
-		for (const waiting &w : waiting_)
-			others |= w.of == of;
+		const bool others = std::any_of(waiting_.begin(), waiting_.end(),
+						[&](const waiting &w) { return w.of == of; });
+
 		if (!others && answer(req, *of, size))
 			return;
 		if (!may_wait)
@@ -70,14 +67,12 @@ void stream_table::read(fuse_req_t req, const std::shared_ptr<open_stream> &of, 
 void stream_table::interrupted(fuse_req_t req, void *table)
 {
 	auto *self = static_cast<stream_table *>(table);
-	bool found = false;
+	std::size_t found;
 	{
 		std::lock_guard hold(self->lock_);
 
-		for (auto it = self->waiting_.begin(); it != self->waiting_.end() && !found;) {
-			found = it->req == req;
-			it = found ? self->waiting_.erase(it) : std::next(it);
-		}
+		found = std::erase_if(self->waiting_,
+				      [&](const waiting &w) { return w.req == req; });
 	}
 	if (found)
 		fuse_reply_err(req, EINTR);

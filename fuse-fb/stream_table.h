@@ -3,7 +3,7 @@
  * stream_table.h - requests that wait for a stream
  *
  * W1: a request is answered once: whoever takes it out of the table answers it, be it that there is
- *     something to read, that the reader was interrupted, that the file was closed, or the end.
+ *     something to read, that the reader was interrupted, or the end.
  * W2: nobody is missed: a stream is asked again, under lock_, after its request was put into the
  *     table; a wake() in between waits for lock_.
  * Locks: lock_ (the table) -> a stream's own. No request is answered under it but by a piece

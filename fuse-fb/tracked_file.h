@@ -21,7 +21,7 @@ class tracked_file
 public:
 	virtual ~tracked_file() = default;
 
-	/* Makes pull, map and invalidate work. 0 or negative errno; 0 when already open. */
+	/* Makes pull, map, store and invalidate work. 0 or negative errno; 0 when already open. */
 	virtual int open() = 0;
 	/*
 	 * Drops the descriptor and the mapping, so that they do not keep the mount busy, if nobody

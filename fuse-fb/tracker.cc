@@ -86,7 +86,7 @@ std::size_t tracker::pull(std::size_t size)
  * page which is not there becomes a READ that the request threads answer.
  * Return: pages that differed.
  */
-std::size_t tracker::look(std::size_t size)
+std::size_t tracker::look(const std::byte *view, std::size_t size)
 {
 	std::size_t changed = 0;
 
@@ -100,7 +100,7 @@ std::size_t tracker::look(std::size_t size)
 			const std::size_t len = std::min(page_bytes, size - pos);
 			const std::uint64_t ticket = newest_ticket_();
 
-			if (look.fetch(pos, view_ + pos, len) &&
+			if (look.fetch(pos, view + pos, len) &&
 			    bytes_.bring_in(look, ticket, pos, len))
 				changed++;
 		}
@@ -165,6 +165,7 @@ bool tracker::harvest()
 	const std::size_t size = bytes_.size();
 	const std::uint64_t accesses = accesses_.load();
 	track_observation seen;
+	const std::byte *view = nullptr;
 
 	harvests_.fetch_add(1, std::memory_order_relaxed);
 	seen.frame_pages = page_round_up(size) / page_bytes;
@@ -203,8 +204,8 @@ bool tracker::harvest()
 	}
 
 	if (wanted_ == track_state::dense) {
-		view_ = file_.map(size);
-		if (!view_) {
+		view = file_.map(size);
+		if (!view) {
 			can_look_ = false;
 			wanted_ = track_state::sparse;
 		}
@@ -241,7 +242,7 @@ bool tracker::harvest()
 		    mutated(mutant_, track_mutant::enter_dense_without_look))
 			seen.pages = seen.frame_pages;
 		else
-			seen.pages = look(size);
+			seen.pages = look(view, size);
 		break;
 	}
 	seen.can_look = can_look_;

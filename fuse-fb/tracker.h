@@ -85,7 +85,7 @@ public:
 
 private:
 	std::size_t pull(std::size_t size);
-	std::size_t look(std::size_t size);
+	std::size_t look(const std::byte *view, std::size_t size);
 	bool go_idle(std::size_t size, track_observation &seen);
 	void move_to(track_state to);
 	void complain(const char *what, int error);
@@ -96,9 +96,8 @@ private:
 	track_mutant_switch *const mutant_;
 
 	mutable std::mutex harvest_lock_;
-	track_policy policy_; /* protected by harvest_lock_, like the next three */
+	track_policy policy_; /* protected by harvest_lock_, like the next two */
 	track_state wanted_ = track_state::idle;
-	const std::byte *view_ = nullptr; /* of the harvest under way, in DENSE */
 	bool can_look_ = true;
 	std::atomic<track_state> state_{track_state::idle}; /* written under harvest_lock_ */
 

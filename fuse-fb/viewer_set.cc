@@ -32,6 +32,15 @@ struct viewer_set::state {
 	void listen_to_source(damage_stream &d) const;
 };
 
+/* Its size and format; the pixels are not to be touched any more. False: there is no picture. */
+static bool look_at(frame_source &source, frame *f)
+{
+	if (!source.lock(f))
+		return false;
+	source.unlock();
+	return true;
+}
+
 /* Everything of the present source, then what changes. */
 void viewer_set::state::listen_to_source(damage_stream &d) const
 {
@@ -40,10 +49,8 @@ void viewer_set::state::listen_to_source(damage_stream &d) const
 	if (!source)
 		return;
 	source->add_listener(&d);
-	if (!source->lock(&f))
-		return;
-	source->unlock();
-	d.resized(f.width, f.height);
+	if (look_at(*source, &f))
+		d.resized(f.width, f.height);
 }
 
 /* A device's pixels are as programs assume; 8 bits are numbers in its palette. */
@@ -166,16 +173,17 @@ std::shared_ptr<fs_stream> viewer_set::damage(std::function<void()> wake)
 std::shared_ptr<fs_stream> viewer_set::film(unsigned rate, const film_stream::scheduler &later,
 					    std::function<void()> wake)
 {
-	snapshot first;
+	frame first;
 	auto grab = [s = std::weak_ptr<state>(state_)](snapshot *out) {
 		const std::shared_ptr<state> here = s.lock();
 
 		return here && here->source && take_snapshot(*here->source, out);
 	};
 
-	if (!grab(&first))
+	if (!state_->source || !look_at(*state_->source, &first))
 		return nullptr;
-	return std::make_shared<film_stream>(first, rate, grab, later, std::move(wake));
+	return std::make_shared<film_stream>(first.width, first.height, rate, grab, later,
+					     std::move(wake));
 }
 
 std::string viewer_set::png(screen &s)

@@ -37,7 +37,8 @@ public:
 	unsigned clients() const;
 
 	/*
-	 * VNC clients see @s from now on; when it returns nothing of the one before is used. May be
+	 * VNC clients and streams see @s from now on; when it returns nothing of the one before is
+	 * used. May be
 	 * null.
 	 */
 	void show(const std::shared_ptr<screen> &s);

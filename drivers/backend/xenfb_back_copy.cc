@@ -30,10 +30,9 @@
 
 struct copy_job {
 	struct xen_foreign *frame;
-	long sequence;       /* of the frame's mapping */
-	unsigned int rect;   /* where to go on */
-	u32 y;               /* 0: the rectangle's first line */
-	unsigned int leases; /* how often it may still be mapped again */
+	long sequence;     /* of the frame's mapping */
+	unsigned int rect; /* where to go on */
+	u32 y;             /* 0: the rectangle's first line */
 	char *copy;
 	struct xenfb_layout layout;
 	u32 line_length; /* of the copy */
@@ -79,16 +78,21 @@ static void copy_rects(void *data)
 	}
 }
 
+/* A frame whose pages are revoked this often while they are copied is left for the next look. */
+constexpr unsigned int COPY_LEASES = 1000;
+
 /* False: some of it is not copied; it was said why, or the next look goes on. */
 static bool copy_all(struct xenfb_back *back, struct copy_job *job)
 {
+	unsigned int leases = COPY_LEASES;
+
 	while (job->rect < job->set.nr) {
 		job->sequence = xen_foreign_use(job->frame);
 		if (job->sequence < 0) {
 			xenfb_back_complain(back, "took away frames which it had published");
 			return false;
 		}
-		if (!job->leases--)
+		if (!leases--)
 			return false;
 		if (!kshim_try(copy_rects, job)) {
 			xenfb_back_complain(back, "published frames which cannot be read");
@@ -97,9 +101,6 @@ static bool copy_all(struct xenfb_back *back, struct copy_job *job)
 	}
 	return true;
 }
-
-/* A frame whose pages are revoked this often while they are copied is left for the next look. */
-constexpr unsigned int COPY_LEASES = 1000;
 
 static void take_stale_locked(struct xenfb_back *back, struct copy_job *job)
 	__must_hold(back->state_lock);
@@ -178,7 +179,6 @@ static void update_copy_locked(struct xenfb_back *back, struct copy_job *job)
 	job->frame = back->frame;
 	job->rect = 0;
 	job->y = 0;
-	job->leases = COPY_LEASES;
 	job->copy = back->copy;
 	job->line_length = back->copy_geometry.line_length;
 	job->bytes = 0;

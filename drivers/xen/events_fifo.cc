@@ -168,15 +168,6 @@ void events_fifo_unmask(struct events_fifo *f, evtchn_port_t port)
 		unmask_by_xen(f, port);
 }
 
-void events_fifo_set_pending(struct events_fifo *f, evtchn_port_t port)
-{
-	event_word_t *word = events_fifo_word(f, port);
-
-	/* Not MASKED: the hypervisor links it when it is asked to unmask, MASKED or not. */
-	if (!(sync_fetch_or(PENDING, word) & MASKED))
-		unmask_by_xen(f, port);
-}
-
 /* The LINK; cleared with LINKED in one step: whoever appends sees both or none. */
 static u32 unlink(event_word_t *word)
 {

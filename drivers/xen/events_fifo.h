@@ -69,8 +69,6 @@ event_word_t *events_fifo_word(struct events_fifo *f, evtchn_port_t port);
 bool events_fifo_mask(struct events_fifo *f, evtchn_port_t port);
 /* An event that is PENDING is delivered. Any context. */
 void events_fifo_unmask(struct events_fifo *f, evtchn_port_t port);
-/* As if it were sent; delivered unless MASKED, then with the unmask. */
-void events_fifo_set_pending(struct events_fifo *f, evtchn_port_t port);
 
 /**
  * events_fifo_turn - take one event off the queues of a cpu

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * events_internal.h - interrupts made of event channels: what events_base and events_irq share
+ * events_internal.h - interrupts made of event channels: what events_base and events_cpu share
  *
  *	irq number -> table -> xen_irq <- by port <- queue of a vcpu (events_fifo)
  *

@@ -45,7 +45,7 @@ int open_named(const char *path, int flags, F below)
 	case name::terminal: {
 		const int real = below(path, flags);
 
-		return open_terminal(n, path, flags, real, errno);
+		return open_terminal(path, flags, real, errno);
 	}
 	default:
 		fd = below(path, flags);

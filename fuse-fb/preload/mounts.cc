@@ -31,7 +31,7 @@ static void decode(char *text)
 }
 
 /* "ID PARENT DEV ROOT MOUNTPOINT OPTIONS [FIELDS] - TYPE SOURCE OPTIONS" */
-static void look_at(char *line, void (*found)(const char *, int, void *), void *arg)
+static void look_at(char *line, void (*found)(const char *, void *), void *arg)
 {
 	static constexpr char prefix[] = "pvshim-fb:";
 	char *rest = std::strstr(line, " - ");
@@ -54,10 +54,10 @@ static void look_at(char *line, void (*found)(const char *, int, void *), void *
 		return;
 	place[std::strcspn(place, " ")] = '\0';
 	decode(place);
-	found(place, std::atoi(source + sizeof(prefix)), arg);
+	found(place, arg);
 }
 
-void find_mounts(void (*found)(const char *path, int pid, void *arg), void *arg)
+void find_mounts(void (*found)(const char *path, void *arg), void *arg)
 {
 	/* As long as a line may be, so that one that is cut is never taken for another. */
 	char buf[3 * PATH_MAX];

@@ -21,8 +21,8 @@ constexpr const char *console_variable = "PVSHIM_CONSOLE";
 
 /**
  * find_mounts - mounts of pvshim-fb, newest last
- * @found: called for each, with its mount point and the process that serves it
+ * @found: called for each, with its mount point
  */
-void find_mounts(void (*found)(const char *path, int pid, void *arg), void *arg);
+void find_mounts(void (*found)(const char *path, void *arg), void *arg);
 
 } // namespace fb_preload

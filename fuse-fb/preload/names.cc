@@ -57,7 +57,7 @@ void path_in(const char *mount, char (&path)[PATH_MAX])
 }
 
 /* The newest is the one that was meant. */
-void found_mount(const char *path, int, void *)
+void found_mount(const char *path, void *)
 {
 	all.nr = 0;
 	add_mount(path, std::strlen(path));

@@ -77,7 +77,7 @@ bool attribute_exists(const name &n);
  * Opens a virtual terminal, or what stands for one. @real: what opening it gave, an open descriptor
  * or -1 with errno in @error.
  */
-int open_terminal(const name &n, const char *path, int flags, int real, int error);
+int open_terminal(const char *path, int flags, int real, int error);
 /* True: @request was one for virtual terminals and has been answered, as *@result and errno. */
 bool answer_terminal(int fd, unsigned long request, void *arg, int *result);
 
@@ -85,18 +85,6 @@ bool answer_terminal(int fd, unsigned long request, void *arg, int *result);
 
 /* The next library's function. Not for mmap: looking for it may allocate. */
 void *next_function(const char *name);
-
-template <typename F>
-F *next_function(const char *name, F *&cache)
-{
-	F *f = __atomic_load_n(&cache, __ATOMIC_RELAXED);
-
-	if (!f) {
-		f = reinterpret_cast<F *>(next_function(name));
-		__atomic_store_n(&cache, f, __ATOMIC_RELAXED);
-	}
-	return f;
-}
 
 int raw_ioctl(int fd, unsigned long request, void *arg);
 int raw_open(const char *path, int flags);

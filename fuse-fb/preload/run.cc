@@ -109,7 +109,7 @@ std::vector<std::string> chosen_mounts(std::vector<std::string> wanted)
 			}
 	if (wanted.empty()) {
 		find_mounts(
-			[](const char *path, int, void *arg) {
+			[](const char *path, void *arg) {
 				static_cast<std::vector<std::string> *>(arg)->push_back(path);
 			},
 			&wanted);

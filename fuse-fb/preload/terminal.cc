@@ -167,7 +167,7 @@ int open_stand_in(int flags)
 
 } // namespace
 
-int open_terminal(const name &, const char *path, int flags, int real, int error)
+int open_terminal(const char *path, int flags, int real, int error)
 {
 	const char *wanted = std::getenv(console_variable);
 

@@ -11,9 +11,9 @@
 namespace fuse_fb
 {
 
-film_stream::film_stream(const snapshot &first, unsigned rate, grabber grab, scheduler later,
-			 std::function<void()> wake)
-	: width_(first.width), height_(first.height), rate_(rate), grab_(std::move(grab)),
+film_stream::film_stream(std::uint32_t width, std::uint32_t height, unsigned rate, grabber grab,
+			 scheduler later, std::function<void()> wake)
+	: width_(width), height_(height), rate_(rate), grab_(std::move(grab)),
 	  later_(std::move(later)), wake_(std::move(wake)), began_(clock::now()),
 	  bytes_("YUV4MPEG2 W" + std::to_string(width_) + " H" + std::to_string(height_) + " F" +
 		 std::to_string(rate_) + ":1 Ip A1:1 C444\n")

@@ -35,9 +35,9 @@ public:
 	/* Runs a job at that time, where waiting is allowed. False: never. */
 	using scheduler = std::function<bool(clock::time_point, std::function<void()>)>;
 
-	/* @first: the screen's size and format at the opening; @rate: frames a second. */
-	film_stream(const snapshot &first, unsigned rate, grabber grab, scheduler later,
-		    std::function<void()> wake);
+	/* @width, @height: the screen's at the opening; @rate: frames a second. */
+	film_stream(std::uint32_t width, std::uint32_t height, unsigned rate, grabber grab,
+		    scheduler later, std::function<void()> wake);
 
 	piece take(std::size_t most) override;
 	bool ready() override;

@@ -116,7 +116,7 @@ TEST(viewers_film, frames_are_made_for_who_reads_and_end_with_the_size)
 	snapshot screen = grey(4, 2, 0xffffff);
 	int woken = 0, made = 0;
 	const auto s = std::make_shared<film_stream>(
-		screen, 25,
+		screen.width, screen.height, 25,
 		[&](snapshot *out) {
 			made++;
 			*out = screen;

@@ -126,15 +126,13 @@ static void let_go(struct foreign_slot *slot, atomic64_t *entry, bool stays_inde
 		p2m_drop_count(p2m, entry);
 }
 
-/* All slots, because the host had no mapping left for less. */
-static void let_go_of_others(struct foreign_slot *revoked)
+/* Under foreign_lock: the host has made scratch memory of all of it, for want of mappings. */
+static void lose_all(struct xen_foreign *foreign)
 {
-	struct xen_foreign *foreign = revoked->foreign;
-
 	for (unsigned int i = 0; i < foreign->nr; i++) {
 		struct foreign_slot *slot = &foreign->slots[i];
 
-		if (slot == revoked || !slot->page)
+		if (!slot->page)
 			continue;
 		atomic_inc(&foreign->nr_scratch);
 		let_go(slot, p2m_find_entry(foreign->p2m, slot->gfn), false);
@@ -142,18 +140,22 @@ static void let_go_of_others(struct foreign_slot *revoked)
 	}
 }
 
-static void revoke(struct foreign_slot *slot, atomic64_t *entry, bool follows)
+/* Return: false: all other slots of the mapping have gone with it, also out of this bucket. */
+static bool revoke(struct foreign_slot *slot, atomic64_t *entry, bool follows)
 {
 	struct xen_foreign *foreign = slot->foreign;
+	bool alone;
 
 	atomic_inc(&foreign->nr_scratch);
 	/* F2; fully ordered, as is the system call. Pairs with xen_foreign_retry(). */
 	atomic_long_fetch_add(1, &foreign->sequence);
-	if (!kernel_map_scratch(foreign->addr, slot_index(slot), 1))
-		let_go_of_others(slot);
+	alone = kernel_map_scratch(foreign->addr, slot_index(slot), 1);
 	let_go(slot, entry, follows);
+	if (!alone)
+		lose_all(foreign);
 	__atomic_fetch_add(&foreign->p2m->revocations, 1, __ATOMIC_RELAXED);
 	tell(slot, XEN_FOREIGN_REVOKED);
+	return alone;
 }
 
 unsigned int p2m_foreign_settle(struct p2m *p2m, gfn_t gfn, atomic64_t *entry,
@@ -161,9 +163,11 @@ unsigned int p2m_foreign_settle(struct p2m *p2m, gfn_t gfn, atomic64_t *entry,
 {
 	struct foreign_slot *slot;
 	struct hlist_node *next;
-	unsigned int stay = 0;
+	unsigned int stay;
 	guard(mutex)(&p2m->foreign_lock);
 
+again:
+	stay = 0;
 	hlist_for_each_entry_safe(slot, next, bucket_of(p2m, gfn), node)
 	{
 		if (slot->gfn.val != gfn.val || !slot->page)
@@ -172,8 +176,8 @@ unsigned int p2m_foreign_settle(struct p2m *p2m, gfn_t gfn, atomic64_t *entry,
 		if (may_stay(slot, target) || (KSHIM_MUTANT(p2m_foreign_keeps_rw) &&
 					       target->page == slot->page && !target->alone))
 			stay++;
-		else if (may_revoke)
-			revoke(slot, entry, follows(slot, target));
+		else if (may_revoke && !revoke(slot, entry, follows(slot, target)))
+			goto again; /* the next one may be among those that went */
 	}
 	*word = entry_read(entry);
 	return stay;
@@ -192,20 +196,6 @@ static void settle_in(struct foreign_slot *slot, struct page *page, atomic64_t *
 	p2m->foreign_frames++;
 	atomic_dec(&slot->foreign->nr_scratch);
 	atomic_long_inc(&slot->foreign->sequence);
-}
-
-/* Under foreign_lock: the host has made scratch memory of all of it, for want of mappings. */
-static void lose_all(struct xen_foreign *foreign)
-{
-	for (unsigned int i = 0; i < foreign->nr; i++) {
-		struct foreign_slot *slot = &foreign->slots[i];
-
-		if (!slot->page)
-			continue;
-		atomic_inc(&foreign->nr_scratch);
-		let_go(slot, p2m_find_entry(foreign->p2m, slot->gfn), false);
-		tell(slot, XEN_FOREIGN_REVOKED);
-	}
 }
 
 /* Under foreign_lock. 0, or -ENOMEM: then the pages are scratch memory, and their slots know. */

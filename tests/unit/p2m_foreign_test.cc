@@ -214,6 +214,30 @@ TEST_F(p2m_foreign, a_host_without_mappings_revokes_more_and_never_less)
 	xen_foreign_unmap(f);
 }
 
+/* gfns 1 and 257 are found in one list; what goes out of it meanwhile must not end the walk. */
+TEST_F(p2m_foreign, a_mapping_that_is_lost_whole_hides_no_other_one)
+{
+	for (const p2m_policy policy : {P2M_COUNTED, P2M_RWLOCK, P2M_PERCPU_RWLOCK}) {
+		p2m_owner p2m(make_p2m(512, policy));
+
+		fill_gfn(p2m, 1, 11);
+		fill_gfn(p2m, 257, 22);
+		struct xen_foreign *other = map(p2m, {1}, kind(false));
+		struct xen_foreign *lost = map(p2m, {257, 1}, kind(false));
+
+		ASSERT_FALSE(IS_ERR(other) || IS_ERR(lost));
+		mmu_fail_call(machine, 1);
+		EXPECT_EQ(p2m_remove(p2m, _gfn(1), P2M_REVOKE), 0);
+		EXPECT_EQ(mmu_fail_call(machine, 0), 0);
+		EXPECT_EQ(*word_of(lost, 0), 0u);
+		EXPECT_EQ(*word_of(lost, 1), 0u);
+		EXPECT_EQ(*word_of(other, 0), 0u) << "the frame is gone, and it can be read";
+		EXPECT_EQ(stats_of(p2m).foreign_frames, 0u);
+		xen_foreign_unmap(lost);
+		xen_foreign_unmap(other);
+	}
+}
+
 TEST_F(p2m_foreign, every_failing_allocation_and_call_leaves_nothing)
 {
 	p2m_owner p2m(make_p2m(2048));

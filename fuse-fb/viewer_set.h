@@ -38,8 +38,7 @@ public:
 
 	/*
 	 * VNC clients and streams see @s from now on; when it returns nothing of the one before is
-	 * used. May be
-	 * null.
+	 * used. May be null.
 	 */
 	void show(const std::shared_ptr<screen> &s);
 

@@ -17,7 +17,6 @@
  */
 #include "pgtable.h"
 
-#include <linux/bug.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -88,7 +87,7 @@ static bool is_alone(struct page *page, int mapcount)
 /* The page of a place in swap, locked, with a reference; null: no memory, or the PTE changed. */
 static struct page *swap_in(unsigned long slot, int *err)
 {
-	struct page *page = swap_page(slot, nullptr);
+	struct page *page = swap_page(slot);
 
 	*err = 0;
 	if (page) {

@@ -17,7 +17,6 @@
 #include "pin/pin.h"
 
 #include <kshim/mutant.h>
-#include <linux/bug.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/slab.h>

@@ -12,7 +12,6 @@
 #include "pgtable.h"
 #include "pin/pin.h"
 
-#include <linux/bug.h>
 #include <linux/err.h>
 #include <linux/slab.h>
 
@@ -60,7 +59,7 @@ int mm_alloc_tables(struct mm_struct *mm)
 		return -ENOMEM;
 	}
 	list_add_tail(&pt->node, &tables->list[PT_LEVELS]);
-	tables->nr[PT_LEVELS] = 1;
+	tables->nr_tables = 1;
 	tables->pgd = (u64 *)page_address(pt->page);
 	mm->tables = tables;
 	return 0;
@@ -114,7 +113,7 @@ static int install_table(struct mm_tables *tables, u64 *entry, struct pt_page *p
 	if (err)
 		return err;
 	list_add_tail(&pt->node, &tables->list[pt->level]);
-	tables->nr[pt->level]++;
+	tables->nr_tables++;
 	return 0;
 }
 

@@ -43,7 +43,7 @@ struct mm_tables {
 	spinlock_t lock;
 	u64 *pgd;
 	struct list_head list[PT_LEVELS + 1]; /* protected by lock: grow only, until exit */
-	u32 nr[PT_LEVELS + 1];                /* likewise */
+	u32 nr_tables;                        /* likewise */
 	bool pinned; /* changes with mmap_lock held for writing, or before and after all users */
 
 	/* For an oops: what a pin is at. Atomic. */
@@ -143,7 +143,7 @@ void anon_vma_put(struct anon_vma *anon_vma);
 void vma_link_rmap(struct vm_area_struct *vma);
 void vma_unlink_rmap(struct vm_area_struct *vma);
 
-/* swap.cc. An entry is a PTE that is not present: slot << 1 shifted above the flags. */
+/* swap.cc. An entry is a PTE that is not present: slot + 1 in place of the frame. */
 static inline bool pte_is_swap(pteval_t pte)
 {
 	return pte && !pte_present(pte);
@@ -160,8 +160,8 @@ static inline unsigned long pte_slot(pteval_t pte)
 [[nodiscard]] int swap_add(struct page *page);
 void swap_get(unsigned long slot); /* a PTE more */
 void swap_put(unsigned long slot); /* ... less */
-/* The page that is there, with a reference; else null, and @data was copied if not null. */
-struct page *swap_page(unsigned long slot, void *data);
+/* The page that is there, with a reference; else null. */
+struct page *swap_page(unsigned long slot);
 /* @page is what is there from now on, unless somebody was faster (false). */
 bool swap_claim(unsigned long slot, struct page *page);
 /* PTEs that mean the place of a page. */

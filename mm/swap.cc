@@ -5,7 +5,7 @@
  *      slot:  data (host memory, "the disk") | page in the cache | PTEs that name the slot
  *
  *      page --swap_add()--> cached, PTEs become the slot --swap_write(), swap_remove()--> data
- *      data --swap_page()--> a copy in a new page --swap_claim()--> cached
+ *      data --swap_claim()--> a copy in a new page, cached
  *
  * S1. A page in the cache has PG_swapcache, a reference for that, and page->private_data = slot.
  *     Entering and leaving needs its page lock.
@@ -144,7 +144,7 @@ void swap_drop_orphan(struct page *page)
 	unlock_page(page);
 }
 
-struct page *swap_page(unsigned long nr, void *data)
+struct page *swap_page(unsigned long nr)
 {
 	struct pgtable_state *state = current_pgtable();
 
@@ -155,8 +155,6 @@ struct page *swap_page(unsigned long nr, void *data)
 		get_page(page);
 		return page;
 	}
-	if (data)
-		memcpy(data, state->slots[nr]->data, PAGE_SIZE);
 	return nullptr;
 }
 

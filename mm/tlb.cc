@@ -20,8 +20,6 @@
  */
 #include "pgtable.h"
 
-#include <linux/bug.h>
-
 int tlb_fill(struct vm_area_struct *vma, unsigned long va, bool write)
 {
 	pteval_t set = _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0);

@@ -9,16 +9,12 @@
 #include "direct_map.h"
 
 #include <linux/atomic.h>
-#include <linux/kernel.h>
 #include <linux/slab.h>
-
-#include <sys/mman.h>
 
 int direct_map_mprotect(struct mmu *mmu, unsigned long pfn, unsigned long nr, enum mmu_prot prot)
 {
 	return mmu_host_mprotect(mmu, (unsigned long)mmu->window + (pfn << PAGE_SHIFT),
-				 nr << PAGE_SHIFT,
-				 prot == MMU_RW ? PROT_READ | PROT_WRITE : PROT_READ);
+				 nr << PAGE_SHIFT, mmu_host_prot(prot));
 }
 
 int direct_map_protect(struct page *const *pages, unsigned long nr, enum mmu_prot prot)

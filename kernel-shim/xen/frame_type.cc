@@ -285,7 +285,6 @@ static int xen_mmu_init(struct pv_machine *m)
 
 	if (!xen)
 		return -ENOMEM;
-	xen->machine = m;
 	xen->nr_frames = mmu_lowmem_pages();
 	xen->nr_vcpus = clamp(m->config.nr_cpus, 1u, XEN_MMU_VCPUS);
 	xen->frames =

@@ -8,7 +8,6 @@
  */
 #include "xen_mmu_internal.h"
 
-#include <linux/bug.h>
 #include <linux/kernel.h>
 
 /* So many changes of rights are made together. */

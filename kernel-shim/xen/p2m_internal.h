@@ -99,7 +99,6 @@ struct p2m_view {
 
 struct p2m {
 	/* Constant. */
-	struct pv_machine *machine;
 	struct p2m_config config;
 	unsigned int levels;
 

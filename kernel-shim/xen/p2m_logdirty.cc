@@ -42,17 +42,6 @@ static int judge_logdirty(u64 old, struct p2m_target *target, void *arg)
 	return 0;
 }
 
-static int judge_rw(u64 old, struct p2m_target *target, void *arg)
-{
-	if (entry_type(old) != p2m_ram_logdirty)
-		return -EBUSY;
-	*target = {.type = p2m_ram_rw,
-		   .page = entry_page(old),
-		   .owned = !!(old & P2M_OWNED),
-		   .alone = false};
-	return 0;
-}
-
 /*
  * 0, -EAGAIN. What is no RAM of the p2m's own is left as it is, and what has no entry yet becomes
  * logdirty when it is populated.
@@ -100,7 +89,8 @@ void p2m_logdirty_stop(struct p2m *p2m)
 		return;
 	for (unsigned long gfn = 0; gfn < p2m->config.nr_gfns; gfn++) {
 		if (p2m_peek_type(p2m, _gfn(gfn)) == p2m_ram_logdirty)
-			(void)p2m_change(p2m, _gfn(gfn), judge_rw, nullptr, P2M_WAIT, nullptr);
+			(void)p2m_change_type(p2m, _gfn(gfn), p2m_ram_logdirty, p2m_ram_rw,
+					      P2M_WAIT);
 	}
 	/* A store may be noting its frame. */
 	synchronize_rcu();

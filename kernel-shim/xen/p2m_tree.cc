@@ -131,11 +131,6 @@ unsigned long p2m_nr_gfns(const struct p2m *p2m)
 	return p2m->config.nr_gfns;
 }
 
-bool p2m_revokes(const struct p2m *p2m)
-{
-	return p2m->config.revoke;
-}
-
 struct p2m *p2m_create(const struct p2m_config *config)
 {
 	struct p2m *p2m;
@@ -146,7 +141,6 @@ struct p2m *p2m_create(const struct p2m_config *config)
 	p2m = kzalloc_obj(struct p2m, GFP_KERNEL);
 	if (!p2m)
 		return ERR_PTR(-ENOMEM);
-	p2m->machine = current_machine();
 	p2m->config = *config;
 	/* Mutant: a lookup under a lock, and then a reference to the frame and not to the entry. */
 	if (KSHIM_MUTANT(p2m_references_frames))

@@ -70,16 +70,15 @@ static u32 take_slot(struct p2m_pager *pager)
 {
 	const unsigned long nr = pager->config.swap->nr_slots;
 
-	for (unsigned long i = 0; i < nr; i++) {
-		const unsigned long slot = (pager->slot_hint + i) % nr;
+	unsigned long slot = find_next_zero_bit(pager->slots, nr, pager->slot_hint);
 
-		if (!test_bit(slot, pager->slots)) {
-			__set_bit(slot, pager->slots);
-			pager->slot_hint = slot + 1;
-			return (u32)slot;
-		}
-	}
-	return NO_SLOT;
+	if (slot >= nr)
+		slot = find_first_zero_bit(pager->slots, nr);
+	if (slot >= nr)
+		return NO_SLOT;
+	__set_bit(slot, pager->slots);
+	pager->slot_hint = slot + 1;
+	return (u32)slot;
 }
 
 static void free_slot(struct p2m_pager *pager, gfn_t gfn)

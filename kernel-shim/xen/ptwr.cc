@@ -17,7 +17,6 @@
  */
 #include "xen_mmu_internal.h"
 
-#include <linux/bug.h>
 #include <linux/kernel.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
@@ -75,24 +74,14 @@ static const char *emulate(struct xen_mmu *xen, struct write_fault *fault, unsig
 static enum write_fault_result store_anyway(struct xen_mmu *xen, struct write_fault *fault,
 					    unsigned long pfn)
 {
-	struct emulation e = {.fault = fault, .insn = {}, .shift = 0};
-	struct entry_change change = {.next = emulated_next, .ctx = &e, .old = 0};
-	const char *why;
 	u32 info;
 
-	if (fault->context && !ptwr_decode(fault->context, fault->addr, &e.insn, &why))
-		return WRITE_FAULT_UNHANDLED;
-	e.shift = fault->context ? 8 * (fault->addr & 7) : 0;
 	guard(spinlock)(&frame_info(xen, pfn)->lock);
 	info = READ_ONCE(frame_info(xen, pfn)->info);
 	/* It has become a table meanwhile, or writable: somebody knows what to do then. */
 	if (is_table(type_of(info)) && count_of(info))
 		return type_of(info) == XEN_PGT_l1 ? WRITE_FAULT_RETRY : WRITE_FAULT_UNHANDLED;
-	if (change_entry(xen, pfn, (u64 *)(fault->addr & ~7ul), &change))
-		return WRITE_FAULT_UNHANDLED;
-	if (fault->context)
-		ptwr_retire(fault->context, &e.insn);
-	return WRITE_FAULT_EMULATED;
+	return emulate(xen, fault, pfn) ? WRITE_FAULT_UNHANDLED : WRITE_FAULT_EMULATED;
 }
 
 static void oops(struct xen_mmu *xen, const struct write_fault *fault, unsigned long pfn,

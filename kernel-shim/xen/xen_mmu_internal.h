@@ -46,7 +46,6 @@ struct frame_info {
 };
 
 struct xen_mmu {
-	struct pv_machine *machine;
 	unsigned long nr_frames; /* of low memory: others cannot be tables and are not looked at */
 	struct frame_info *frames;
 
@@ -153,9 +152,8 @@ struct ptwr_insn {
 	unsigned int length;      /* of the instruction */
 	u64 operand;              /* source register or immediate */
 	int dest_reg, source_reg; /* of the context: what it changes besides memory; -1: none */
-	u64 value_now;            /* the result's inputs and outputs */
-	u64 result, reg_result, flags;
-	bool writes; /* a cmpxchg that fails writes nothing new */
+	u64 result, reg_result, flags; /* what it computes */
+	bool writes;                   /* a cmpxchg that fails writes nothing new */
 };
 
 /* False: not such an instruction, for @why. */

@@ -111,19 +111,10 @@ static void begin(struct mm_tables *tables)
 		stack_trace_save(tables->pin_stack, ARRAY_SIZE(tables->pin_stack), 1);
 }
 
-static u32 nr_tables(const struct mm_tables *tables)
-{
-	u32 nr = 0;
-
-	for (u32 n : tables->nr)
-		nr += n;
-	return nr;
-}
-
 /* Nobody reaches a table by an address of vmap's: 0; else the pin is bound to fail. */
 static int shoot_down_aliases(struct mm_tables *tables)
 {
-	u32 nr = nr_tables(tables), n = 0;
+	u32 nr = tables->nr_tables, n = 0;
 	auto **pages = (struct page **)kvmalloc(nr * sizeof(struct page *), GFP_KERNEL);
 	struct pt_page *pt;
 	int err;
@@ -160,7 +151,7 @@ int pin_tables(struct mm_tables *tables)
 	err = state->policy->pin(tables);
 	pin_set_phase(tables, nullptr);
 	if (err) {
-		pr_err("mm: %u page tables cannot be pinned (%s): error %d\n", nr_tables(tables),
+		pr_err("mm: %u page tables cannot be pinned (%s): error %d\n", tables->nr_tables,
 		       state->policy->name, err);
 		return err;
 	}

@@ -8,7 +8,7 @@
  *      address  | 47..39  | 38..30  | 29..21  | 20..12  | 11..0  |
  *      table      L4 (pgd)  L3 (pud)  L2 (pmd)  L1 (pte)  512 entries each
  *
- * An entry that is not present is the kernel's own: 0, or a place in swap (mm/swap.h).
+ * An entry that is not present is the kernel's own: 0, or a place in swap (mm/pgtable.h).
  *
  * KSHIM: a pteval is a plain u64, as in Xen's interface (struct mmu_update), and not one type for
  * each level: who writes which level is decided by the hypervisor, by the frame's type.

@@ -55,7 +55,7 @@ unsigned long mm_view(struct mm_struct *mm, unsigned long va);
  * processor's number. Lazy: the hypervisor is told with the next thing it is told.
  */
 void switch_mm(unsigned int vcpu, struct mm_struct *mm, bool lazy);
-/* The same for one that still has @mm and needs not: 0 or the hypervisor's error. */
+/* It runs programs of none from now on, and the hypervisor knows. */
 void leave_mm(unsigned int vcpu);
 
 /* Gives back pages of anonymous memory to the allocator, at most @nr. Return: how many. */

@@ -108,7 +108,6 @@ struct p2m *p2m_create(const struct p2m_config *config);
 void p2m_destroy(struct p2m *p2m);
 
 unsigned long p2m_nr_gfns(const struct p2m *p2m);
-bool p2m_revokes(const struct p2m *p2m);
 /* What an entry holds just now, for reports, tests and policies: it may be old when it returns. */
 enum p2m_type p2m_peek_type(struct p2m *p2m, gfn_t gfn);
 
